@@ -1,0 +1,162 @@
+/*
+ * smtp_client - one SMTP client session (RFC 5321) as a state machine without I/O.
+ *
+ * The host moves bytes: what smtp_client_peek() shows goes to the server and is acknowledged with
+ * smtp_client_ack(); what the server says goes into smtp_client_feed(). After each of feed, eof, tick
+ * and submit the host takes the events with smtp_client_next_event() until there is none, then submits
+ * while smtp_client_accepts(), then looks at smtp_client_want(). All times are milliseconds of one
+ * monotonic clock of the host's. No function blocks, aborts or calls back.
+ *
+ *   greeting -> EHLO (or HELO) -> idle <-> transactions -> QUIT -> closed
+ *
+ * Transactions are answered in the order of their submission. With PIPELINING (RFC 2920) the envelope and DATA go out as one
+ * group, and the next envelope goes with the body of the mail before; without it each command waits
+ * for its reply.
+ *
+ * Whose fault a failure is: a refused RCPT, or a refused message, is the verdict on that mail; a
+ * refused MAIL too unless its enhanced code is 5.7.x; greeting, EHLO/HELO, 5.7.x at MAIL, a reply that is no SMTP,
+ * a timeout or a broken connection is the session's: every transaction without a verdict is returned.
+ */
+#ifndef MAILERS_SMTP_CLIENT_H
+#define MAILERS_SMTP_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <mailers/error.h>
+#include <mailers/smtp_reply.h>
+
+struct smtp_client;
+
+#define SMTP_CLIENT_RCPT_MAX 100 /* RFC 5321 4.5.3.1.8: a server takes at least 100 */
+
+struct smtp_client_settings {
+	const char *helo;          /* copied; our name for EHLO and HELO */
+	uint32_t timeout_mail_ms;  /* from the session's start, or a later transaction's, to its final dot */
+	uint32_t timeout_final_ms; /* from the final dot to its reply (RFC 5321 4.5.3.2.6) */
+	uint32_t timeout_quit_ms;  /* for QUIT, its reply and the server's close */
+	bool helo_only;            /* this server refused EHLO before: say HELO at once */
+};
+
+/* One mail to send. Everything pointed to stays the caller's and must stay valid and unchanged until
+ * the event of this transaction was taken, or the client is freed.
+ */
+struct smtp_envelope {
+	const char *from;        /* reverse-path without <>; "" is the null sender */
+	const char *const *rcpt; /* forward-paths without <> */
+	size_t nrcpt;            /* 1 to SMTP_CLIENT_RCPT_MAX */
+	const char *message;     /* RFC 5322 message, CRLF line ends only, ends with CRLF; not dot-stuffed */
+	size_t message_len;
+	void *cookie;            /* given back in the event */
+};
+
+enum smtp_client_want {
+	SMTP_CLIENT_WANT_READ = 0, /* give me at least one byte; smtp_client_need() are sure to come */
+	SMTP_CLIENT_WANT_WRITE,    /* smtp_client_peek() has bytes: send them first, then read */
+	SMTP_CLIENT_WANT_SUBMIT,   /* idle: submit a mail or call smtp_client_quit() */
+	SMTP_CLIENT_WANT_CLOSE,    /* it is over: close the connection, free the client */
+};
+
+/* Where in the session something happened; for logs and tests. */
+enum smtp_client_stage {
+	SMTP_STAGE_CONNECT = 0, SMTP_STAGE_GREETING, SMTP_STAGE_EHLO, SMTP_STAGE_HELO, SMTP_STAGE_MAIL,
+	SMTP_STAGE_RCPT, SMTP_STAGE_DATA, SMTP_STAGE_MESSAGE, SMTP_STAGE_IDLE, SMTP_STAGE_QUIT,
+};
+
+enum smtp_outcome {
+	SMTP_OUTCOME_ACCEPTED = 0, /* 2xx to the final dot, and this RCPT was accepted */
+	SMTP_OUTCOME_DEFERRED,     /* 4xx: verdict on this mail for this recipient, temporary (552 at RCPT too) */
+	SMTP_OUTCOME_REFUSED,      /* 5xx: verdict on this mail for this recipient, final */
+	SMTP_OUTCOME_RETURNED,     /* no verdict and surely not accepted: try again on another connection */
+	SMTP_OUTCOME_UNKNOWN,      /* the final dot was sent, its reply was lost: a retry may duplicate */
+};
+
+/* What became of one recipient of a transaction. */
+struct smtp_verdict {
+	enum smtp_outcome outcome;
+	enum smtp_client_stage stage; /* where it was decided */
+	unsigned code;                /* the reply's code, 0 when there was none */
+	char reply[256];              /* smtp_reply_print() of it, "" without one */
+};
+
+enum smtp_client_event_type {
+	SMTP_EVENT_READY = 0,   /* the session is established; transactions may be submitted */
+	SMTP_EVENT_TRANSACTION, /* a transaction is over: cookie, verdicts[nrcpt] */
+	SMTP_EVENT_NO_EHLO,     /* the server refused EHLO: use helo_only for it from now on */
+	SMTP_EVENT_FAILED,      /* the session failed, the mailer's fault: error, stage, reply */
+	SMTP_EVENT_CLOSED,      /* the session ended in order: QUIT, or the server's own limit (421, or a close
+	                         * between mails, after at least one accepted mail): reconnect at once */
+};
+
+struct smtp_client_event {
+	enum smtp_client_event_type type;
+	void *cookie;                        /* TRANSACTION */
+	size_t nverdicts;                    /* TRANSACTION: the envelope's nrcpt */
+	const struct smtp_verdict *verdicts; /* TRANSACTION: in the order of rcpt; valid until the next call */
+	enum mailers_error error;            /* FAILED */
+	enum smtp_client_stage stage;        /* FAILED, CLOSED, NO_EHLO */
+	unsigned code;                       /* FAILED, NO_EHLO: of the reply, 0 without one */
+	const char *reply;                   /* FAILED, CLOSED, NO_EHLO: printable, never NULL; valid until the next call */
+};
+
+/* A session on a connection that is about to be opened at <now_ms>. NULL without memory, or when <helo>
+ * holds a byte that could end a command (controls, space).
+ */
+struct smtp_client *smtp_client_new(const struct smtp_client_settings *settings, uint64_t now_ms);
+void smtp_client_free(struct smtp_client *c); /* NULL is a no-op; no event is raised */
+
+/* The connection is there; the greeting is due. Without it the stage is SMTP_STAGE_CONNECT. */
+void smtp_client_connected(struct smtp_client *c, uint64_t now_ms);
+
+/* Takes <len> bytes from the server. OK, or the error of the FAILED event that it caused. */
+enum mailers_error smtp_client_feed(struct smtp_client *c, const char *data, size_t len, uint64_t now_ms);
+
+/* The connection ended or broke, or never came about. */
+void smtp_client_eof(struct smtp_client *c, uint64_t now_ms);
+
+/* Bytes to send: *<data> is valid until the next call that changes <c>. 0 when there is nothing. */
+size_t smtp_client_peek(const struct smtp_client *c, const char **data);
+/* The first <n> bytes of the peek were handed to the connection. */
+void smtp_client_ack(struct smtp_client *c, size_t n, uint64_t now_ms);
+
+enum smtp_client_want smtp_client_want(const struct smtp_client *c);
+
+/* The number of bytes that the server at the least still has to send for what is outstanding (1 or more
+ * while WANT_READ): a reader that must name an exact number asks for this many and never waits for a
+ * byte that a correct server does not send. Never more than SMTP_CLIENT_NEED_MAX.
+ */
+size_t smtp_client_need(const struct smtp_client *c);
+#define SMTP_CLIENT_NEED_MAX 4096
+
+/* May a transaction be submitted now? With PIPELINING it may already be while the mail before waits
+ * for the reply to its final dot (its body is queued, the next envelope joins the same group).
+ */
+bool smtp_client_accepts(const struct smtp_client *c);
+
+/* Starts a transaction. STATE when smtp_client_accepts() is false, SYNTAX when a path or the message could break the
+ * dialogue (CR, LF, NUL, '<' '>' or space outside of a quoted string in a path, a bare CR or LF or a
+ * missing final CRLF in the message), NOMEM; on failure nothing changed and no event follows.
+ */
+enum mailers_error smtp_client_submit(struct smtp_client *c, const struct smtp_envelope *env, uint64_t now_ms);
+
+/* No more mails: QUIT follows the last transaction. */
+void smtp_client_quit(struct smtp_client *c, uint64_t now_ms);
+
+/* Takes the next event. False when there is none. */
+bool smtp_client_next_event(struct smtp_client *c, struct smtp_client_event *event);
+
+/* When smtp_client_tick() must be called at the latest; UINT64_MAX without a deadline. A deadline does not move when
+ * bytes arrive: a server that drips is cut at it. After the final dot timeout_final_ms counts; a transaction that waits
+ * behind that reply is given back (RETURNED) after timeout_mail_ms, nothing more is accepted, and the client closes
+ * after the reply.
+ */
+uint64_t smtp_client_deadline(const struct smtp_client *c);
+void smtp_client_tick(struct smtp_client *c, uint64_t now_ms);
+
+/* For logs: the stage of the oldest outstanding reply; mails accepted on this connection. */
+enum smtp_client_stage smtp_client_stage(const struct smtp_client *c);
+unsigned smtp_client_accepted(const struct smtp_client *c);
+const char *smtp_stage_name(enum smtp_client_stage stage); /* "connect", "greeting", "EHLO", … static */
+
+#endif

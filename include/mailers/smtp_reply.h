@@ -1,0 +1,65 @@
+/*
+ * smtp_reply - incremental parser of SMTP replies (RFC 5321 section 4.2, RFC 2034, RFC 3463).
+ *
+ *   Reply-line = *( Reply-code "-" [ textstring ] CRLF ) Reply-code [ SP textstring ] CRLF
+ *
+ * Tolerated, as real servers need it: a bare code without text or space, LF without CR. Refused: a code
+ * outside of 2xx to 5xx, lines of one reply with different codes, a NUL byte, more than the limits
+ * below. The text is the peer's: bounded here, and escaped by smtp_reply_print() before it is
+ * shown to anyone.
+ */
+#ifndef MAILERS_SMTP_REPLY_H
+#define MAILERS_SMTP_REPLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <mailers/error.h>
+
+/* RFC 5321 4.5.3.1.5 says 512; real banners are longer. Beyond it the reply is not SMTP. */
+#define SMTP_REPLY_LINE_MAX  2048
+/* Most lines of one reply: EHLO of the largest servers answers with about 25. */
+#define SMTP_REPLY_LINES_MAX 128
+/* Bytes of text kept of one reply (all lines, joined by '\n', without codes). The rest is dropped. */
+#define SMTP_REPLY_TEXT_MAX  2048
+/* The shortest complete reply, "250\n": as many bytes surely follow while a reply is due. */
+#define SMTP_REPLY_MIN       4
+
+struct smtp_reply {
+	unsigned code;                      /* 200..599, 0 while none is complete */
+	unsigned enhanced[3];               /* X.Y.Z of the last line, all 0 without one */
+	size_t lines;                       /* how many lines the reply had */
+	size_t len;                         /* bytes of text */
+	char text[SMTP_REPLY_TEXT_MAX + 1]; /* NUL-terminated; lines are joined by '\n' */
+};
+
+struct smtp_reply_parser {
+	struct smtp_reply reply;   /* being built; whole after a feed that said so */
+	enum mailers_error error;  /* sticky: the first failure, MAILERS_OK without */
+	bool complete;             /* the last feed completed a reply; the next one starts anew */
+	size_t line_len;           /* bytes of the line being read, its end excluded */
+	bool cr;                   /* the last byte was a CR */
+	char line[SMTP_REPLY_LINE_MAX];
+};
+
+/* Makes <p> ready for the first reply. */
+void smtp_reply_parser_init(struct smtp_reply_parser *p);
+
+/* Reads at most <len> bytes of <data>, no further than the end of one reply. Returns how many it took.
+ * Afterwards either p->complete is true and p->reply holds the reply (valid until the next feed),
+ * or p->error is set (sticky, everything is swallowed), or all bytes were taken and more are due.
+ */
+size_t smtp_reply_parser_feed(struct smtp_reply_parser *p, const char *data, size_t len);
+
+/* Bytes that at the least still have to come until the reply being read can be complete (1 or more):
+ * what a reader that must ask for an exact number may safely ask for.
+ */
+size_t smtp_reply_parser_need(const struct smtp_reply_parser *p);
+
+/* Writes "<code> <text>" to <out> as one printable ASCII line (lines joined by " / ", every byte
+ * outside of ' '..'~' and the backslash as \xNN), cut to <size> - 1 bytes, NUL-terminated. Returns
+ * the length written.
+ */
+size_t smtp_reply_print(const struct smtp_reply *reply, char *out, size_t size);
+
+#endif
