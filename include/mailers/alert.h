@@ -30,7 +30,9 @@ enum server_state { /* HAProxy's names; UNKNOWN before the first look */
 	SERVER_STATE_RUNNING, SERVER_STATE_STOPPING,
 };
 
-/* HAProxy's admin flags as its Lua events name them. */
+/* HAProxy's admin flags as its Lua events name them. MAINT and DRAIN are HAProxy's sums of the others; CMAINT is
+ * not part of MAINT: it only says that the configuration had `disabled`, and stays for the server's life.
+ */
 #define SERVER_ADMIN_MAINT  0x01u
 #define SERVER_ADMIN_FMAINT 0x02u
 #define SERVER_ADMIN_IMAINT 0x04u
@@ -87,14 +89,21 @@ struct alert_text {
 };
 
 /* Composes the legacy text of <event> at <origin> into <out> (appended). Returns true and fills *<what>
- * when the native sender mails this event, false when it does not (nothing appended then). Errors of <out> are sticky there.
- * Control bytes in names are written as HAProxy's asciiencode does (<0A>), so that the text is one line.
+ * when the native sender mails this event, false when it does not (nothing appended then). Errors of <out>
+ * are sticky there.
+ *
+ * Control bytes in names and causes are written as HAProxy's asciiencode does (<0A>), so that the text is one line.
+ * The caller compares what->level with `email-alert level`, and does not ask for CHECK events without
+ * `option log-health-checks`. A text has no upper length of its own: native gives one of 1,024 bytes and more up
+ * unsent, here the limit of <out> decides.
  */
 bool alert_compose(const struct alert_event *event, const struct alert_origin *origin,
                    struct alert_text *what, struct buffer *out);
 
 /* The text for a state that was found, not told (events were lost, or the server was added in that state):
  * "[Backup ]Server P/S is DOWN|UP" or "enters drain state", with VIA and LEFT/ONLINE (requeued 0) and no cause.
+ * STOPPED is DOWN (notice when origin->draining), every other <state> is UP; with <drain> the text is that of a
+ * drain, whatever the state. A caller does not ask for a STOPPING server: native mails none.
  */
 void alert_compose_found(enum server_state state, bool drain, const struct alert_origin *origin,
                          struct alert_text *what, struct buffer *out);
