@@ -1,12 +1,29 @@
 /*
- * message - the RFC 5322 message of an alert, as HAProxy's native sender wrote it, plus the headers that a mail needs today.
+ * message - the RFC 5322 message of an alert, as HAProxy's native sender wrote it, plus the headers
+ * that a mail needs today.
  *
- *   From: <from> / To: <to> / Date: <date> / Subject: [HAProxy Alert] <text>   (these four, in this order)
- *   Message-ID / MIME-Version / Content-Type / Content-Transfer-Encoding / Auto-Submitted
+ *   From: <from>
+ *   To: <to>
+ *   Date: <date>
+ *   Subject: [HAProxy Alert] <text>
+ *   Message-ID: <<message_id>>
+ *   MIME-Version: 1.0
+ *   Content-Type: text/plain; charset=us-ascii      (utf-8 when from, to or text holds a byte above 127)
+ *   Content-Transfer-Encoding: 7bit                 (8bit then)
+ *   Auto-Submitted: auto-generated
  *   empty line, <text>, empty line
  *
- * CRLF only; not dot-stuffed (that belongs to DATA). Lines are folded only beyond 998 bytes (RFC 5322 2.1.1). No byte of a
- * field can start a line or a header: CR, LF and NUL become a space.
+ * Line ends are CRLF only. No byte of a field can start a line: CR, LF and every other control
+ * byte but TAB becomes a space; all other bytes are written as they are, in headers too.
+ *
+ * A line of up to MESSAGE_LINE_MAX bytes is never folded. A longer one is broken like this, and never
+ * inside of a UTF-8 character:
+ *
+ *   header  before the last run of whitespace that starts in the line (RFC 5322 2.2.3: unfolding gives the
+ *           value back); without one after the last comma, else at the limit, and then one space is added.
+ *           No line of a header is blank: whitespace that would fill a whole line alone is cut to one
+ *           space, and removed at the end of the value. Nothing else is ever left out.
+ *   body    after the last whitespace, else at the limit; the lines without their CRLF are the text.
  */
 #ifndef MAILERS_MESSAGE_H
 #define MAILERS_MESSAGE_H
@@ -18,17 +35,23 @@
 
 #define MESSAGE_LINE_MAX 998 /* RFC 5322 2.1.1, without CRLF */
 
+/* NULL is read as "". */
 struct message_fields {
 	const char *from, *to;  /* header values as configured */
 	const char *date;       /* RFC 5322 date-time */
 	const char *text;       /* the alert's text: subject and body */
-	const char *message_id; /* without <> */
+	const char *message_id; /* without <>, the same at each try; without it the header is left out */
 };
 
-/* Appends the message to <out>; failures are <out>'s. */
+/* Appends the message to <out>, which must be at the start of a line; it ends with <text> CRLF CRLF
+ * and is not dot-stuffed (that belongs to DATA). A failure, of memory for a scratch line too, is <out>'s
+ * error; what was appended before it is no whole message.
+ */
 void message_build(const struct message_fields *fields, struct buffer *out);
 
-/* Appends <len> bytes of <message> to <out> with a '.' doubled at each start of a line (RFC 5321 4.5.2). <message> starts a line. */
+/* Appends <len> bytes of <message> to <out> with a '.' doubled at each start of a line, which is the start of
+ * <message> and what follows a LF (RFC 5321 4.5.2). The final dot is not added.
+ */
 void message_dot_stuff(const char *message, size_t len, struct buffer *out);
 
 #endif

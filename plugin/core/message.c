@@ -1,0 +1,222 @@
+/*
+ * message - see message.h. Each header, and then the body, is cleaned into one scratch line and
+ * written from there, broken where it is too long. So cleaning comes before folding, in one place,
+ * and folding sees neither a control byte nor a line end: the only CRLFs of a message are those that
+ * this file adds. An ordinary alert is never folded, and then the bytes are the native sender's.
+ *
+ * Called once per alert, when it is composed; the message is kept for all tries and recipients.
+ * Addresses are not looked at here: the envelope is made by mailbox, not from these headers.
+ */
+#include <stdbool.h>
+#include <string.h>
+
+#include <mailers/message.h>
+
+#define MESSAGE_CHAR_MAX 4 /* bytes of the longest UTF-8 character */
+
+/* The headers that come from fields, in their order; <end> closes the value. */
+static const struct message_header {
+	const char *name;
+	size_t field; /* offset in message_fields */
+	const char *end;
+	bool optional;
+} message_headers[] = {
+	{ "From: ", offsetof(struct message_fields, from), "", false },
+	{ "To: ", offsetof(struct message_fields, to), "", false },
+	{ "Date: ", offsetof(struct message_fields, date), "", false },
+	{ "Subject: [HAProxy Alert] ", offsetof(struct message_fields, text), "", false },
+	{ "Message-ID: <", offsetof(struct message_fields, message_id), ">", true },
+};
+
+static bool message_is_wsp(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static bool message_is_control(char c)
+{
+	unsigned char byte = (unsigned char)c;
+
+	return (byte < ' ' && byte != '\t') || byte == 0x7f;
+}
+
+/* NULL is "". */
+static const char *message_field(const struct message_fields *fields, size_t offset)
+{
+	const char *value = *(const char *const *)((const char *)fields + offset);
+
+	return value ? value : "";
+}
+
+static bool message_has_high_byte(const char *text)
+{
+	while (text && *text)
+		if ((unsigned char)*text++ > 127)
+			return true;
+	return false;
+}
+
+/* Appends <text> with a space for each control byte. */
+static void message_clean(struct buffer *line, const char *text)
+{
+	size_t n;
+
+	while (*text) {
+		for (n = 0; text[n] && !message_is_control(text[n]); n++)
+			;
+		buffer_add(line, text, n);
+		text += n;
+		if (*text) {
+			buffer_add(line, " ", 1);
+			text++;
+		}
+	}
+}
+
+/* The last start of a character in <line> at or before <n>; <n> when there is none near, as in text
+ * that is not UTF-8.
+ */
+static size_t message_char_start(const char *line, size_t n)
+{
+	size_t i;
+
+	for (i = n; i > 0 && i > n - MESSAGE_CHAR_MAX; i--)
+		if (((unsigned char)line[i] & 0xc0) != 0x80)
+			return i;
+	return n;
+}
+
+/* How many bytes of <line>, which has more than <max>, stay on this line of a header: 1 to <max>, and
+ * not all of them whitespace.
+ */
+static size_t message_fold_at(const char *line, size_t max)
+{
+	size_t i;
+
+	for (i = max; i > 0; i--)
+		if (message_is_wsp(line[i]) && !message_is_wsp(line[i - 1]))
+			return i;
+	for (i = max; i > 0; i--)
+		if (line[i - 1] == ',')
+			return i;
+	return message_char_start(line, max);
+}
+
+/* Writes one header, folded where it must be. Blank lines are avoided as some readers take one for
+ * the end of the headers, and RFC 5322 section 3.2.2 forbids to write them.
+ */
+static void message_put_header(struct buffer *out, const char *line, size_t len)
+{
+	size_t indent = 0; /* the space that was added before <line> */
+	size_t n, run;
+
+	while (indent + len > MESSAGE_LINE_MAX) {
+		n = message_fold_at(line, MESSAGE_LINE_MAX - indent);
+		buffer_add(out, line, n);
+		buffer_puts(out, "\r\n");
+		line += n;
+		len -= n;
+		for (run = 0; run < len && message_is_wsp(line[run]); run++)
+			;
+		if (run == len)
+			return;
+		indent = run ? 0 : 1;
+		buffer_add(out, " ", indent);
+		if (run > MESSAGE_LINE_MAX - MESSAGE_CHAR_MAX) {
+			line += run - 1;
+			len -= run - 1;
+		}
+	}
+	buffer_add(out, line, len);
+	buffer_puts(out, "\r\n");
+}
+
+/* How many bytes of <text>, which has more than MESSAGE_LINE_MAX, stay on this line of the body. */
+static size_t message_break_at(const char *text)
+{
+	size_t i;
+
+	if (message_is_wsp(text[MESSAGE_LINE_MAX]))
+		return MESSAGE_LINE_MAX;
+	for (i = MESSAGE_LINE_MAX; i > 0; i--)
+		if (message_is_wsp(text[i - 1]))
+			return i;
+	return message_char_start(text, MESSAGE_LINE_MAX);
+}
+
+static void message_put_body(struct buffer *out, const char *text, size_t len)
+{
+	size_t n;
+
+	for (; len > MESSAGE_LINE_MAX; text += n, len -= n) {
+		n = message_break_at(text);
+		buffer_add(out, text, n);
+		buffer_puts(out, "\r\n");
+	}
+	buffer_add(out, text, len);
+	buffer_puts(out, "\r\n");
+}
+
+/* The headers from fields, each through <line>. */
+static void message_put_fields(const struct message_fields *fields, struct buffer *line, struct buffer *out)
+{
+	const struct message_header *h = message_headers;
+	const struct message_header *end = h + sizeof(message_headers) / sizeof(*message_headers);
+	const char *value;
+
+	for (; h < end; h++) {
+		value = message_field(fields, h->field);
+		if (h->optional && !*value)
+			continue;
+		buffer_clear(line);
+		buffer_puts(line, h->name);
+		message_clean(line, value);
+		buffer_puts(line, h->end);
+		if (buffer_error(line))
+			return;
+		message_put_header(out, line->data, line->len);
+	}
+}
+
+void message_build(const struct message_fields *fields, struct buffer *out)
+{
+	bool high = message_has_high_byte(fields->from) || message_has_high_byte(fields->to) ||
+	            message_has_high_byte(fields->text);
+	struct buffer line = { 0 };
+
+	message_put_fields(fields, &line, out);
+	if (buffer_error(&line))
+		goto end;
+	buffer_printf(out,
+	              "MIME-Version: 1.0\r\n"
+	              "Content-Type: text/plain; charset=%s\r\n"
+	              "Content-Transfer-Encoding: %s\r\n"
+	              "Auto-Submitted: auto-generated\r\n"
+	              "\r\n",
+	              high ? "utf-8" : "us-ascii", high ? "8bit" : "7bit");
+	buffer_clear(&line);
+	message_clean(&line, message_field(fields, offsetof(struct message_fields, text)));
+	if (buffer_error(&line))
+		goto end;
+	message_put_body(out, line.data, line.len);
+	buffer_puts(out, "\r\n");
+end:
+	/* The caller looks at <out> alone. */
+	if (!out->error)
+		out->error = buffer_error(&line);
+	buffer_free(&line);
+}
+
+void message_dot_stuff(const char *message, size_t len, struct buffer *out)
+{
+	const char *lf;
+	size_t n;
+
+	for (; len; message += n, len -= n) {
+		if (*message == '.')
+			buffer_add(out, ".", 1);
+		lf = memchr(message, '\n', len);
+		n = lf ? (size_t)(lf - message) + 1 : len;
+		buffer_add(out, message, n);
+	}
+}
