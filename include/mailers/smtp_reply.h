@@ -3,10 +3,14 @@
  *
  *   Reply-line = *( Reply-code "-" [ textstring ] CRLF ) Reply-code [ SP textstring ] CRLF
  *
- * Tolerated, as real servers need it: a bare code without text or space, LF without CR. Refused: a code
- * outside of 2xx to 5xx, lines of one reply with different codes, a NUL byte, more than the limits
- * below. The text is the peer's: bounded here, and escaped by smtp_reply_print() before it is
- * shown to anyone.
+ * Tolerated, as real servers need it: a bare code without text or space, LF without CR, any byte but
+ * NUL in the text (a CR that ends no line is text). Refused: a code outside of 200 to 599, a fourth
+ * byte of a line other than SP and '-', lines of one reply with different codes, a NUL byte, more
+ * than the limits below. The text is the peer's: bounded here, and escaped by smtp_reply_print()
+ * before it is shown to anyone.
+ *
+ * A line that is no reply is refused at its end, so that a log can show it whole ("SSH-2.0-..."); one
+ * that is binary within its first four bytes, holds a NUL or is too long, at that byte.
  */
 #ifndef MAILERS_SMTP_REPLY_H
 #define MAILERS_SMTP_REPLY_H
@@ -27,19 +31,20 @@
 
 struct smtp_reply {
 	unsigned code;                      /* 200..599, 0 while none is complete */
-	unsigned enhanced[3];               /* X.Y.Z of the last line, all 0 without one */
+	unsigned enhanced[3];               /* X.Y.Z of the last line if X is the code's first digit, else all 0 */
 	size_t lines;                       /* how many lines the reply had */
 	size_t len;                         /* bytes of text */
 	char text[SMTP_REPLY_TEXT_MAX + 1]; /* NUL-terminated; lines are joined by '\n' */
 };
 
 struct smtp_reply_parser {
-	struct smtp_reply reply;   /* being built; whole after a feed that said so */
-	enum mailers_error error;  /* sticky: the first failure, MAILERS_OK without */
-	bool complete;             /* the last feed completed a reply; the next one starts anew */
-	size_t line_len;           /* bytes of the line being read, its end excluded */
-	bool cr;                   /* the last byte was a CR */
-	char line[SMTP_REPLY_LINE_MAX];
+	struct smtp_reply reply;  /* whole after a feed that said so; after an error: code 0, and the line that is no
+	                           * reply as its text, up to the byte that decided */
+	enum mailers_error error; /* sticky: PROTOCOL, or MAILERS_OK without a failure */
+	bool complete;            /* the last feed completed a reply; the next one starts anew */
+	unsigned code;            /* of the reply being read, 0 in its first line */
+	size_t line_len;          /* bytes of the line being read, a CR at its end included */
+	char line[SMTP_REPLY_LINE_MAX + 1];
 };
 
 /* Makes <p> ready for the first reply. */
@@ -51,14 +56,18 @@ void smtp_reply_parser_init(struct smtp_reply_parser *p);
  */
 size_t smtp_reply_parser_feed(struct smtp_reply_parser *p, const char *data, size_t len);
 
-/* Bytes that at the least still have to come until the reply being read can be complete (1 or more):
- * what a reader that must ask for an exact number may safely ask for.
+/* Has the reply being read begun? False before its first byte, and after a complete reply. */
+bool smtp_reply_parser_begun(const struct smtp_reply_parser *p);
+
+/* Bytes that at the least still have to come until the reply being read can be complete (1 to
+ * SMTP_REPLY_MIN + 1): what a reader that must ask for an exact number may safely ask for.
  */
 size_t smtp_reply_parser_need(const struct smtp_reply_parser *p);
 
 /* Writes "<code> <text>" to <out> as one printable ASCII line (lines joined by " / ", every byte
- * outside of ' '..'~' and the backslash as \xNN), cut to <size> - 1 bytes, NUL-terminated. Returns
- * the length written.
+ * outside of ' '..'~' and the backslash as \xNN), cut to <size> - 1 bytes, an escape never in two,
+ * NUL-terminated. A reply without a code is its text alone, one without text its code alone. Returns the
+ * length written.
  */
 size_t smtp_reply_print(const struct smtp_reply *reply, char *out, size_t size);
 
