@@ -1,9 +1,11 @@
 # haproxy-mailers: the plugin, its tests and its tools. `make help` lists the targets.
 #
-#   V=1            show the commands
-#   LUA=5.3|5.4    the Lua that the HAProxy is linked with (5.3)
-#   CC=gcc|clang   the compiler
-#   WERROR=1       warnings are errors (as in CI)
+#   V=1              show the commands
+#   LUA=5.3|5.4      the Lua that the HAProxy is linked with (5.3); both can stand side by side under build/
+#   CC=gcc|clang     the compiler
+#   WERROR=1         warnings are errors (as in CI)
+#   T=PATTERN        check, unit, vtc, interop, asan: only the tests whose names hold PATTERN
+#   HAPROXY_PROGRAM=/path  the HAProxy to test with (2.8 or newer), instead of those of `make haproxy`
 #   DESTDIR, PREFIX  where `install` puts things (PREFIX=/usr)
 
 LUA    ?= 5.3
@@ -19,6 +21,7 @@ WARN     += -Werror
 endif
 ALL_CFLAGS  := -std=c11 -D_GNU_SOURCE -Iinclude -fPIC -fvisibility=hidden $(CFLAGS) $(HARDEN) $(WARN)
 ALL_LDFLAGS := -Wl,-z,relro -Wl,-z,now $(LDFLAGS)
+SANITIZE    := -U_FORTIFY_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all -O1
 
 ifeq ($(V),1)
 Q :=
@@ -26,64 +29,141 @@ say = @:
 else
 Q := @
 say = @printf '  %-7s %s\n'
+MAKEFLAGS += --no-print-directory
 endif
 
 CORE_SRC := $(sort $(wildcard plugin/core/*.c))
 CORE_OBJ := $(CORE_SRC:plugin/core/%.c=$(B)/obj/core/%.o)
+ASAN_OBJ := $(CORE_SRC:plugin/core/%.c=$(B)/obj/asan/%.o)
 MOD_SRC  := $(sort $(wildcard plugin/haproxy/*.c))
+MOD_OBJ  := $(MOD_SRC:plugin/haproxy/%.c=$(B)/obj/lua$(LUA)/%.o)
 UNIT_SRC := $(sort $(wildcard regtests/unit/test_*.c))
 UNIT_BIN := $(UNIT_SRC:regtests/unit/%.c=$(B)/unit/%)
 ASAN_BIN := $(UNIT_SRC:regtests/unit/%.c=$(B)/asan/%)
+TOOLS    := smtp_sink sinkctl
+TOOL_BIN := $(TOOLS:%=$(B)/tools/%)
 WRAP     := -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
+
+export LUA B WERROR CC HAPROXY_PROGRAM T
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help unit asan clean
+.PHONY: all help deps haproxy tools demo check unit vtc interop bench asan install clean
 
-##all          build the plugin for LUA (build/lua$(LUA)/mailers/engine.so)
+##all          build the plugin for LUA (build/lua$(LUA)/mailers/engine.so); needs no root and no network
 all: $(B)/lua$(LUA)/mailers/engine.so
 
 ##help         this list
 help:
 	@sed -n 's/^##/  /p' Makefile
+	@sed -n '2,/^$$/s/^#  /  /p' Makefile
+
+##deps         install the Debian packages that build and tests need (root or sudo; else says the command)
+deps:
+	$(Q)sh regtests/lib/deps.sh
+
+##haproxy      get the HAProxys to test with: Debian 13's, built here with Lua 5.3, and its binary (Lua 5.4)
+haproxy: deps
+	$(Q)bash regtests/lib/haproxy.sh
+
+##tools        build the programs that tests and benchmarks use (build/tools/)
+tools: $(TOOL_BIN)
+
+##demo         the main job, shown: servers go down, their mails arrive. Installs and builds what it needs
+demo: deps
+	$(Q)+$(MAKE) haproxy all tools
+	$(Q)bash regtests/demo.sh
+
+##check        all tests, with everything they need; ends with one line `N passed, N failed`
+check: deps
+	$(Q)+bash regtests/run all
+
+##unit         unit tests of the core alone (cmocka)
+unit:
+	$(Q)+bash regtests/run unit
+
+##asan         the unit tests under AddressSanitizer and UBSan
+asan:
+	$(Q)+bash regtests/run asan
+
+##vtc          the tests with HAProxy alone (.vtc files and scripts), on each HAProxy
+vtc: deps
+	$(Q)+bash regtests/run vtc
+
+##interop      the tests with real mail servers alone
+interop: deps
+	$(Q)+bash regtests/run interop
+
+##bench        measure, and compare with HAProxy's own senders
+bench: deps
+	$(Q)+$(MAKE) haproxy all tools
+	$(Q)bash regtests/bench/run.sh
+
+# `fuzz` (libFuzzer under clang, a minute a target) and `fuzz-replay` (the kept corpora, as in check)
+-include regtests/fuzz/fuzz.mk
 
 $(B)/obj/core/%.o: plugin/core/%.c
 	@mkdir -p $(@D)
 	$(say) CC $<
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+$(B)/obj/asan/%.o: plugin/core/%.c
+	@mkdir -p $(@D)
+	$(say) CC "$< (sanitizers)"
+	$(Q)$(CC) $(ALL_CFLAGS) $(SANITIZE) -MMD -MP -c -o $@ $<
+
 $(B)/obj/lua$(LUA)/%.o: plugin/haproxy/%.c
 	@mkdir -p $(@D)
 	$(say) CC "$< (Lua $(LUA))"
 	$(Q)$(CC) $(ALL_CFLAGS) -I/usr/include/lua$(LUA) -MMD -MP -c -o $@ $<
 
-$(B)/lua$(LUA)/mailers/engine.so: $(MOD_SRC:plugin/haproxy/%.c=$(B)/obj/lua$(LUA)/%.o) $(CORE_OBJ)
+$(B)/lua$(LUA)/mailers/engine.so: $(MOD_OBJ) $(CORE_OBJ)
 	@mkdir -p $(@D)
 	$(say) LINK $@
 	$(Q)$(CC) -shared $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^
 
 # A test of the core links the core and cmocka, nothing else: that is the proof of its layer.
-$(B)/unit/%: regtests/unit/%.c regtests/unit/unit.c $(CORE_OBJ)
+$(B)/unit/%: regtests/unit/%.c regtests/unit/unit.c regtests/unit/unit.h $(CORE_OBJ)
 	@mkdir -p $(@D)
 	$(say) TEST $@
-	$(Q)$(CC) $(ALL_CFLAGS) -Iregtests/unit $(ALL_LDFLAGS) $(WRAP) -o $@ $^ -lcmocka
+	$(Q)$(CC) $(ALL_CFLAGS) -Iregtests/unit $(ALL_LDFLAGS) $(WRAP) -o $@ $(filter-out %.h,$^) -lcmocka
 
-$(B)/asan/%: regtests/unit/%.c regtests/unit/unit.c $(CORE_SRC)
+$(B)/asan/%: regtests/unit/%.c regtests/unit/unit.c regtests/unit/unit.h $(ASAN_OBJ)
 	@mkdir -p $(@D)
-	$(say) ASAN $@
-	$(Q)$(CC) $(ALL_CFLAGS) -U_FORTIFY_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all \
-		-O1 -Iregtests/unit $(ALL_LDFLAGS) $(WRAP) -o $@ $^ -lcmocka
+	$(say) TEST "$@ (sanitizers)"
+	$(Q)$(CC) $(ALL_CFLAGS) $(SANITIZE) -Iregtests/unit $(ALL_LDFLAGS) $(WRAP) -o $@ \
+		$(filter-out %.h,$^) -lcmocka
 
-##unit         unit tests of the core (cmocka)
-unit: $(UNIT_BIN)
-	$(Q)for t in $^; do ./$$t || exit 1; done
+# libev casts its watchers to their base, which gcc takes for a breach of the aliasing rules.
+$(B)/obj/tools/%.o: regtests/tools/%.c
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(CC) $(ALL_CFLAGS) -fno-strict-aliasing -MMD -MP -c -o $@ $<
 
-##asan         the unit tests under AddressSanitizer and UBSan
-asan: $(ASAN_BIN)
-	$(Q)for t in $^; do ./$$t || exit 1; done
+tool_objects = $(patsubst %,$(B)/obj/tools/%.o,$(1))
+$(B)/tools/smtp_sink: $(call tool_objects,smtp_sink sink_session sink_smtp sink_store sink_rule control tool) \
+	$(B)/obj/core/buffer.o
+$(B)/tools/sinkctl: $(call tool_objects,sinkctl tool)
+$(TOOL_BIN):
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$(Q)$(CC) -pie $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ -lev
+
+##install      install the plugin below $(DESTDIR)$(PREFIX), for each Lua that was built
+install: all
+	$(Q)install -d $(DESTDIR)$(PREFIX)/share/haproxy-mailers $(DESTDIR)$(PREFIX)/share/doc/haproxy-mailers
+	$(Q)for f in lua/mailers.lua lua/mailers/*.lua; do \
+		[ ! -f $$f ] || install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/haproxy-mailers/$${f#lua/} || exit 1; \
+	done
+	$(Q)for f in $(B)/lua5.*/mailers/*.so; do \
+		install -D -m 644 $$f $(DESTDIR)$(PREFIX)/lib/haproxy-mailers/$${f#$(B)/} || exit 1; \
+	done
+	$(Q)for f in LICENSE README* doc/*; do \
+		[ ! -f $$f ] || install -m 644 $$f $(DESTDIR)$(PREFIX)/share/doc/haproxy-mailers/ || exit 1; \
+	done
 
 ##clean        remove build/ but the cached HAProxys
 clean:
 	$(Q)find $(B) -mindepth 1 -maxdepth 1 ! -name haproxy -exec rm -rf {} + 2>/dev/null || true
 
--include $(CORE_OBJ:.o=.d) $(wildcard $(B)/obj/lua*/*.d)
+-include $(CORE_OBJ:.o=.d) $(ASAN_OBJ:.o=.d) $(wildcard $(B)/obj/lua*/*.d $(B)/obj/tools/*.d)

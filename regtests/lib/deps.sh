@@ -1,0 +1,70 @@
+#!/bin/sh
+# deps.sh - installs the Debian packages that the build and the tests need, and only those that are missing.
+#
+# A second call asks dpkg and ends. As root it installs, with sudo it runs itself again as root, and without
+# either it prints the one command to run and fails. No service is started: the packages of mail servers and
+# of varnish start daemons at once, and the tests run their own on ports of their own.
+set -u
+
+PACKAGES="
+	gcc make clang pkg-config dpkg-dev debian-archive-keyring
+	lua5.3 liblua5.3-dev liblua5.4-dev
+	libcmocka-dev libev-dev libssl-dev libpcre2-dev zlib1g-dev
+	openssl varnish postfix
+"
+POLICY=/usr/sbin/policy-rc.d
+
+missing_packages() {
+	# shellcheck disable=SC2086
+	dpkg-query -W -f '${Package} ${db:Status-Status}\n' $PACKAGES 2>/dev/null |
+		awk -v want="$(echo $PACKAGES)" '
+			$2 == "installed" { have[$1] = 1 }
+			END {
+				n = split(want, p, " ")
+				for (i = 1; i <= n; i++)
+					if (!(p[i] in have))
+						printf "%s%s", sep++ ? " " : "", p[i]
+			}'
+}
+
+# Debian's maintainer scripts ask this program before they start a daemon. One that is there already is the
+# administrator's decision, and stays.
+forbid_services() {
+	[ -e "$POLICY" ] && return 0
+	printf '#!/bin/sh\nexit 101\n' > "$POLICY" && chmod 755 "$POLICY" || return 1
+	trap 'rm -f "$POLICY"' EXIT
+	trap 'exit 1' HUP INT TERM
+}
+
+# Names a host without asking the network: postfix's setup wants one.
+install_packages() {
+	DEBIAN_FRONTEND=noninteractive
+	export DEBIAN_FRONTEND
+	# shellcheck disable=SC2086
+	set -- -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 install $1
+	apt-get "$@" </dev/null 2>/dev/null && return 0
+	# The lists are missing or old: the only case that is worth their download.
+	apt-get -qq update </dev/null && apt-get "$@" </dev/null
+}
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+	echo "deps: this is no Debian; needed are what these Debian packages hold:" $PACKAGES >&2
+	exit 1
+fi
+missing=$(missing_packages)
+[ -z "$missing" ] && exit 0
+command="apt-get update && apt-get install --no-install-recommends $missing"
+if [ "$(id -u)" != 0 ]; then
+	if command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+		exec sudo -- sh "$0" "$@"
+	fi
+	echo "deps: packages are missing, and this is neither root nor has sudo. Run this as root:" >&2
+	echo "$command" >&2
+	exit 1
+fi
+echo "  DEPS    $missing"
+if ! forbid_services || ! install_packages "$missing" || [ -n "$(missing_packages)" ]; then
+	echo "deps: could not install: $missing" >&2
+	echo "deps: the command is: $command" >&2
+	exit 1
+fi
