@@ -1,0 +1,132 @@
+/*
+ * queue - alerts that wait for delivery, in order per lane.
+ *
+ * A lane is (server, route, recipient): a FIFO of alerts. A route is one proxy's way to one mailer. Within a lane at most one alert is in flight
+ * and the order of the events is kept, retries included: a deferred head holds its lane, and only its
+ * lane. Lanes that stand at the same alert share one envelope (one MAIL, many RCPT).
+ *
+ * The routes of one mailer that have something ready stand in that mailer's ring, and in each route its ready lanes: a free
+ * connection takes the next lane of the next route. So neither a server nor a proxy with a thousand alerts delays another's one.
+ *
+ *   lane:  (none) -> READY -> BUSY -> READY | DEFERRED | (none, when its last alert left)
+ *          DEFERRED -> READY (its pause is over)
+ *
+ * Everything is bounded per route; over a bound check reports go before state changes, oldest first, never what is in
+ * flight. All times are milliseconds of the host's monotonic clock. Nothing here knows SMTP or a mailer's
+ * health: the engine decides when to take and what an outcome means.
+ */
+#ifndef MAILERS_QUEUE_H
+#define MAILERS_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <mailers/alert.h>
+#include <mailers/error.h>
+
+struct queue;
+struct queue_route;
+
+#define QUEUE_DATE_MAX 64 /* "Wed, 30 Sep 2026 16:09:04 +0000 (UTC)" and longer zone names */
+
+struct queue_limits {
+	size_t alerts; /* most alerts of one route */
+	size_t bytes;  /* most bytes of one route: texts, names and what the queue needs for them */
+};
+
+/* An alert; its text is held once for all its routes, and counted. Read-only for everyone but the queue. */
+struct queue_alert {
+	unsigned refs;
+	uint64_t id;               /* unique in the engine: part of the Message-ID */
+	uint64_t server;           /* key of the HAProxy server: alerts of one key keep their order */
+	uint64_t raised_ms;
+	struct alert_text what;
+	char date[QUEUE_DATE_MAX]; /* RFC 5322 date of the event */
+	const char *name;          /* "proxy/server", for logs */
+	const char *text;          /* text of the mail */
+	size_t size;               /* bytes of this object */
+};
+
+/* A mailer's ring of the routes that have a ready lane. */
+struct queue_ring {
+	void *next, *prev; /* a list of queue_route; queue_ring_init() first */
+	size_t ready;      /* ready lanes in all of them */
+};
+
+enum queue_outcome {
+	QUEUE_RETRY = 0, /* stays at its lane's head, ready at once; not counted as a try */
+	QUEUE_TRIED,     /* the same, and counted as a try */
+	QUEUE_DEFERRED,  /* stays at its lane's head until <until_ms>; counted as a try */
+	QUEUE_DONE,      /* leaves the lane: accepted, refused or given up */
+};
+
+struct queue_verdict {
+	enum queue_outcome outcome;
+	uint64_t until_ms; /* DEFERRED */
+};
+
+/* What a connection took: one alert for one or more recipients of a route. Owned by the queue; valid until it is settled. */
+struct queue_envelope {
+	const struct queue_alert *alert;
+	struct queue_route *route;
+	size_t nrcpt;
+	const char **rcpt;              /* forward-paths */
+	unsigned *attempts;             /* per recipient: tries before this one */
+	struct queue_verdict *verdicts; /* per recipient: the taker fills them before it settles; RETRY at first */
+	void *items;                    /* the queue's own */
+};
+
+/* Numbers of one route, for logs, `show` and tests. */
+struct queue_route_stats {
+	size_t alerts, bytes;                  /* queued now, in flight included */
+	size_t in_flight;                      /* recipients in flight */
+	uint64_t dropped_check, dropped_state; /* dropped at a bound, ever */
+};
+
+struct queue *queue_new(void);
+/* Frees the queue, its routes and all alerts; envelopes that were not settled become invalid. NULL is a no-op. */
+void queue_free(struct queue *q);
+
+void queue_ring_init(struct queue_ring *ring);
+
+/* A route with copies of <nrcpt> recipients whose ready lanes wait in <ring> (which must outlive it). <owner> is handed back by queue_route_owner(). NULL without memory. */
+struct queue_route *queue_route_new(struct queue *q, struct queue_ring *ring, void *owner,
+                                    const char *const *rcpt, size_t nrcpt,
+                                    const struct queue_limits *limits);
+void *queue_route_owner(const struct queue_route *route);
+void queue_route_stats(const struct queue_route *route, struct queue_route_stats *stats);
+
+/* Makes an alert with copies of the texts, reference count 1; NULL without memory. */
+struct queue_alert *queue_alert_new(struct queue *q, uint64_t server, const char *name,
+                                    const struct alert_text *what, const char *text, size_t text_len,
+                                    const char *date, uint64_t now_ms);
+/* Gives up one reference; NULL is a no-op. */
+void queue_alert_release(struct queue_alert *alert);
+
+/* Queues <alert> (taking a reference of its own) in the lanes of all recipients of <route>. When this brings the route over
+ * a bound, older alerts are dropped for it, or, when all of them are in flight, this one. OK, NOMEM (nothing queued), or
+ * BOUND (<alert> itself was dropped). *<dropped> is increased by the number of alerts dropped.
+ */
+enum mailers_error queue_add(struct queue *q, struct queue_route *route, struct queue_alert *alert, size_t *dropped);
+
+/* Takes the next ready alert of <ring>, with every recipient of it whose lane stands at it and is ready. NULL when nothing
+ * is ready, or without memory (the lanes stay ready).
+ */
+struct queue_envelope *queue_take(struct queue *q, struct queue_ring *ring);
+
+/* Ends <env> by its verdicts. Lanes whose alert stays come back at the head of their route's ring (RETRY, TRIED) or
+ * after their pause. <env> is freed.
+ */
+void queue_settle(struct queue *q, struct queue_envelope *env);
+
+/* When the next deferred lane becomes ready; UINT64_MAX without one. */
+uint64_t queue_deadline(const struct queue *q);
+/* Makes the lanes ready whose pause is over at <now_ms>. */
+void queue_tick(struct queue *q, uint64_t now_ms);
+
+/* Lanes in existence and alerts held; 0 and 0 when all is delivered. */
+size_t queue_lanes(const struct queue *q);
+size_t queue_alerts(const struct queue *q);
+
+#endif

@@ -1,0 +1,112 @@
+-- haproxy-mailers - what `lua-load` names. Finds the module, checks what HAProxy offers, and starts the driver.
+--
+-- The body runs for `haproxy -c` too and has no side effect but to turn HAProxy's own sender off; settings are read and servers are
+-- watched in the init function, so that nothing of the start is mailed. Only the first Lua state of the process does
+-- anything (lua-load-per-thread runs this file once a thread).
+
+-- One line at HAProxy's start, without a place in this file: it is for the operator.
+local function refuse(text)
+	error("haproxy-mailers: " .. text, 0)
+end
+
+if not core.event_sub or not core.queue then
+	refuse("this HAProxy has no server events for Lua; HAProxy 2.8 or newer is needed")
+end
+if not core.disable_legacy_mailers and not core.use_native_mailers_config then
+	refuse("this HAProxy has no mailers API for Lua (core.disable_legacy_mailers or core.use_native_mailers_config); " ..
+		"use a release from 2.8 on")
+end
+if core.thread > 1 then
+	return
+end
+if not package or not require then
+	refuse("Lua's package library is closed; add 'package' to tune.lua.openlibs")
+end
+if not debug or not string or not table then
+	refuse("Lua's debug, string and table libraries are needed; add them to tune.lua.openlibs")
+end
+
+local LUA = _VERSION:match("%d%.%d")
+local HERE = debug.getinfo(1, "S").source:match("^@(.*)/[^/]*$") or "."
+
+-- Loads a module of ours from this file's own place without a change to package.path for others.
+local function load_lua(name)
+	local chunk, err = loadfile(HERE .. "/mailers/" .. name .. ".lua")
+	if not chunk then
+		refuse("cannot load " .. err .. "; install all of lua/mailers beside mailers.lua")
+	end
+	return chunk()
+end
+
+local function readable(path)
+	local file = io and io.open(path, "rb")
+	if file then
+		file:close()
+	end
+	return file ~= nil
+end
+
+-- Where engine.so may stand: installed (PREFIX/share/haproxy-mailers -> PREFIX/lib/haproxy-mailers), or in the source tree.
+local function module_paths(version)
+	local tail = "lua" .. version .. "/mailers/engine.so"
+	return { HERE .. "/../../lib/haproxy-mailers/" .. tail, HERE .. "/../build/" .. tail }
+end
+
+local function load_engine()
+	local paths = module_paths(LUA)
+	for _, path in ipairs(paths) do
+		local open, err = package.loadlib(path, "luaopen_mailers_engine")
+		if open then
+			local ok, engine = pcall(open)
+			if not ok then
+				refuse(path .. " was not built for this HAProxy's Lua " .. LUA .. ": " .. tostring(engine) ..
+					"; rebuild it: make LUA=" .. LUA)
+			end
+			return engine
+		elseif readable(path) then
+			refuse("cannot load " .. path .. ": " .. tostring(err) .. "; rebuild it: make LUA=" .. LUA)
+		end
+	end
+	for _, version in ipairs({ "5.3", "5.4" }) do
+		for _, path in ipairs(module_paths(version)) do
+			if version ~= LUA and readable(path) then
+				refuse(path .. " is for Lua " .. version .. ", this HAProxy has Lua " .. LUA ..
+					"; build and install the other one: make LUA=" .. LUA .. " install")
+			end
+		end
+	end
+	refuse("its module is missing, looked for " .. table.concat(paths, " and ") .. "; build it: make LUA=" .. LUA)
+end
+
+local engine = load_engine()
+
+if not engine.claim() then
+	core.Warning("haproxy-mailers: loaded twice, the second lua-load is without effect")
+	return
+end
+
+-- 2.8 to 3.2 have a sender of their own to turn off; from 3.3 on the settings are for scripts that ask for them.
+if core.disable_legacy_mailers then
+	core.disable_legacy_mailers()
+end
+if core.use_native_mailers_config then
+	core.use_native_mailers_config()
+end
+
+local driver = load_lua("driver")(engine, load_lua("socket"))
+
+core.register_init(function()
+	engine.start()
+	engine.on_wake(driver.wake, driver.revive)
+	for _, px in pairs(core.backends) do
+		local proxy = engine.proxy(px)
+		if proxy then
+			for _, server in pairs(px.servers) do
+				engine.track(server, proxy)
+			end
+		end
+	end
+	core.event_sub({ "SERVER_ADD" }, engine.added)
+end)
+
+driver.start()

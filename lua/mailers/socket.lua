@@ -1,0 +1,66 @@
+-- socket - the only file that touches a socket of HAProxy's, and knows where they break.
+--
+-- * settimeout() is set once, before connect(), and never again: lowering it on a connected socket ends the process
+--   on a failed assertion (3.0 to 3.5). It is longer than any deadline: those are the engine's, and the driver cuts
+--   a connection whose deadline passed.
+-- * receive() always gets a number of bytes: receive("*l") never returns after half a line (3.0, 3.2), and cuts long lines
+--   (3.4 and newer). The engine says how many bytes are sure to come.
+-- * send() fails with -1 (or a short count), not with nil.
+-- * close() closes only our half: against a peer that keeps its half open the descriptor would stay. So what did not end
+--   by the peer's close is shut down by its descriptor first.
+local IDLE_S = 7200
+
+local socket = {}
+socket.__index = socket
+
+-- <engine>: the C module, for shutdown().
+function socket.new(engine)
+	local self = setmetatable({}, socket)
+	self.engine = engine
+	self.tcp = core.tcp()
+	self.tcp:settimeout(IDLE_S)
+	return self
+end
+
+-- Waits for the connection; false when it failed. <address> is HAProxy's own text, port included.
+function socket:connect(address)
+	if not self.tcp:connect(address) then
+		return false
+	end
+	self.here = self.tcp:getsockname()
+	self.there = self.tcp:getpeername()
+	return true
+end
+
+-- Sends all of <bytes>; false when the connection is gone.
+function socket:send(bytes)
+	return self.tcp:send(bytes) == #bytes
+end
+
+-- Waits for <n> bytes; fewer come only when the connection ends behind them, nil when it has ended.
+function socket:receive(n)
+	local bytes = self.tcp:receive(n)
+	if not bytes then
+		self.ended = true
+	end
+	return bytes
+end
+
+-- Ends the connection at once, from whichever task of the thread; whoever waits on it gets nil or false.
+function socket:cut()
+	if self.here and self.there then
+		self.engine.shutdown(self.here, self.there)
+	end
+	self.tcp:close()
+end
+
+-- Every socket must be closed, also one that has ended: it would hold a stopping worker for minutes.
+function socket:close()
+	if self.ended then
+		self.tcp:close()
+	else
+		self:cut()
+	end
+end
+
+return socket

@@ -1,0 +1,99 @@
+/*
+ * instance - see instance.h. The only mutable static of the module stands here.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "instance.h"
+
+static struct {
+	pthread_mutex_t mutex;
+	struct engine *engine;
+	uint64_t ticked_ms;
+	uint64_t last_key;
+	bool claimed;
+	bool rung;
+} instance = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+bool instance_claim(void)
+{
+	bool first;
+
+	pthread_mutex_lock(&instance.mutex);
+	first = !instance.claimed;
+	instance.claimed = true;
+	pthread_mutex_unlock(&instance.mutex);
+	return first;
+}
+
+bool instance_start(void)
+{
+	struct engine_settings settings = { 0 };
+	unsigned char random[10];
+	char token[2 * sizeof(random) + 1];
+	struct engine *engine;
+	size_t i;
+
+	tzset();
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return false;
+	for (i = 0; i < sizeof(random); i++)
+		snprintf(token + 2 * i, 3, "%02x", random[i]);
+	settings.token = token;
+	engine = engine_new(&settings);
+	if (!engine)
+		return false;
+	pthread_mutex_lock(&instance.mutex);
+	instance.engine = engine;
+	pthread_mutex_unlock(&instance.mutex);
+	return true;
+}
+
+struct engine *instance_lock(void)
+{
+	pthread_mutex_lock(&instance.mutex);
+	return instance.engine;
+}
+
+void instance_unlock(void)
+{
+	pthread_mutex_unlock(&instance.mutex);
+}
+
+bool instance_ring(void)
+{
+	bool first = !instance.rung;
+
+	instance.rung = true;
+	return first;
+}
+
+void instance_rung(void)
+{
+	instance.rung = false;
+}
+
+void instance_ticked(uint64_t now_ms)
+{
+	instance.ticked_ms = now_ms;
+}
+
+bool instance_stalled(uint64_t now_ms, uint64_t limit_ms)
+{
+	return instance.engine && engine_busy(instance.engine) && now_ms - instance.ticked_ms > limit_ms;
+}
+
+uint64_t instance_key(void)
+{
+	return ++instance.last_key;
+}
+
+uint64_t instance_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}

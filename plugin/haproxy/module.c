@@ -1,0 +1,40 @@
+/*
+ * module - require "mailers.engine": the table of functions that lua/mailers.lua calls. Loading it
+ * changes nothing; claim() and start() do.
+ */
+#include "instance.h"
+#include "proxy.h"
+#include "server.h"
+#include "transport.h"
+
+__attribute__((visibility("default"))) int luaopen_mailers_engine(lua_State *L);
+
+/* claim(): true for the first Lua state of the process that asks. */
+static int module_claim(lua_State *L)
+{
+	lua_pushboolean(L, instance_claim());
+	return 1;
+}
+
+/* start(): makes the engine. */
+static int module_start(lua_State *L)
+{
+	if (!instance_start())
+		return luaL_error(L, "cannot start: no memory or no random numbers");
+	return 0;
+}
+
+int luaopen_mailers_engine(lua_State *L)
+{
+	static const luaL_Reg functions[] = {
+		{ "claim", module_claim },         { "start", module_start },
+		{ "proxy", proxy_open },           { "track", server_track },
+		{ "added", server_added },         { "reconcile", server_reconcile },
+		{ "on_wake", server_on_wake },     { NULL, NULL },
+	};
+
+	luaL_checkversion(L); /* raises when it was built for another Lua */
+	luaL_newlib(L, functions);
+	transport_register(L);
+	return 1;
+}

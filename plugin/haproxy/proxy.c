@@ -1,0 +1,164 @@
+/*
+ * proxy - see proxy.h. Only Lua's calls can raise here; the engine's calls stand between them with
+ * the lock held for that call alone.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "instance.h"
+#include "proxy.h"
+
+#define PROXY_METATABLE "haproxy-mailers.proxy"
+#define PROXY_TABLE     "haproxy-mailers.proxies" /* registry: name -> handle, or false */
+#define PROXY_MAILERS   64                        /* `mailer` lines of one section that are read */
+
+struct proxy *proxy_check(lua_State *L, int arg)
+{
+	return luaL_checkudata(L, arg, PROXY_METATABLE);
+}
+
+void proxy_call(lua_State *L, int index, const char *method)
+{
+	index = lua_absindex(L, index);
+	lua_getfield(L, index, method);
+	lua_pushvalue(L, index);
+	lua_call(L, 1, 1);
+}
+
+static const char *proxy_field(lua_State *L, int table, const char *name, const char *proxy, const char *key)
+{
+	const char *text;
+
+	lua_getfield(L, table, name); /* stays on the stack: the text is used for as long */
+	text = lua_tostring(L, -1);
+	if (!text)
+		luaL_error(L, "proxy %s: %s is missing; set it, or remove email-alert mailers", proxy, key);
+	return text;
+}
+
+/* The ids of a section in a stable order: a Lua table has none of its own. Pushes them as an array. */
+static int proxy_mailer_ids(lua_State *L, int servers)
+{
+	int n = 0, i, k;
+
+	lua_newtable(L);
+	for (lua_pushnil(L); lua_next(L, servers); lua_pop(L, 1)) {
+		if (lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING) {
+			lua_pushvalue(L, -2);
+			lua_rawseti(L, -4, ++n);
+		}
+	}
+	for (i = 2; i <= n; i++) { /* a handful of lines: insertion will do */
+		for (k = i; k > 1; k--) {
+			lua_rawgeti(L, -1, k - 1);
+			lua_rawgeti(L, -2, k);
+			if (strcmp(lua_tostring(L, -2), lua_tostring(L, -1)) <= 0) {
+				lua_pop(L, 2);
+				break;
+			}
+			lua_rawseti(L, -3, k - 1);
+			lua_rawseti(L, -2, k);
+		}
+	}
+	return n;
+}
+
+/* Adds a route for each `mailer` line of the table at <conf>. */
+static void proxy_add_mailers(lua_State *L, struct engine_proxy *proxy, const char *name, int conf)
+{
+	char reason[ENGINE_REASON_MAX];
+	struct mailer_settings settings = {
+		.timeout_mail_ms = MAILER_TIMEOUT_MAIL_MS,
+		.timeout_final_ms = MAILER_TIMEOUT_FINAL_MS,
+		.timeout_quit_ms = MAILER_TIMEOUT_QUIT_MS,
+		.maxconn = MAILER_MAXCONN,
+	};
+	enum mailers_error error;
+	int servers, n, i;
+
+	settings.helo = proxy_field(L, conf, "smtp_hostname", name, "email-alert myhostname");
+	lua_getfield(L, conf, "mailservers_timeout"); /* absent in early 2.8 */
+	if (lua_tointeger(L, -1) > 0 && lua_tointeger(L, -1) <= INT32_MAX)
+		settings.timeout_mail_ms = (uint32_t)lua_tointeger(L, -1);
+	lua_getfield(L, conf, "mailservers");
+	servers = lua_gettop(L);
+	if (!lua_istable(L, servers))
+		luaL_error(L, "proxy %s: its mailers section has no mailer line", name);
+	n = proxy_mailer_ids(L, servers);
+	for (i = 1; i <= n && i <= PROXY_MAILERS; i++) {
+		lua_rawgeti(L, servers + 1, i);
+		settings.name = lua_tostring(L, -1);
+		lua_pushvalue(L, -1);
+		lua_rawget(L, servers);
+		settings.address = lua_tostring(L, -1);
+		error = engine_proxy_mailer(instance_lock(), proxy, &settings, reason);
+		instance_unlock();
+		if (error)
+			luaL_error(L, "%s", reason);
+		lua_pop(L, 2);
+	}
+}
+
+int proxy_open(lua_State *L)
+{
+	struct engine_proxy_settings settings = { 0 };
+	char reason[ENGINE_REASON_MAX];
+	enum mailers_error error;
+	struct proxy *p;
+	int conf;
+
+	lua_settop(L, 1);
+	luaL_checkstack(L, 30, "mailers");
+	proxy_call(L, 1, "get_name");
+	settings.name = luaL_checkstring(L, 2);
+	proxy_call(L, 1, "get_mailers");
+	conf = lua_gettop(L);
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, PROXY_TABLE);
+	if (!lua_istable(L, conf)) {
+		lua_pushboolean(L, 0);
+		lua_setfield(L, -2, settings.name);
+		lua_pushnil(L);
+		return 1;
+	}
+	p = compat_newuserdata(L, sizeof(*p));
+	*p = (struct proxy){ .object = LUA_NOREF };
+	luaL_newmetatable(L, PROXY_METATABLE);
+	lua_setmetatable(L, -2);
+	lua_pushvalue(L, 1);
+	p->object = luaL_ref(L, LUA_REGISTRYINDEX);
+	settings.from = proxy_field(L, conf, "smtp_from", settings.name, "email-alert from");
+	settings.to = proxy_field(L, conf, "smtp_to", settings.name, "email-alert to");
+	lua_getfield(L, conf, "log_level");
+	settings.level = (enum alert_level)lua_tointeger(L, -1);
+	lua_getfield(L, conf, "track_server_health");
+	p->checks = lua_toboolean(L, -1);
+	error = engine_proxy_add(instance_lock(), &settings, &p->engine, reason);
+	instance_unlock();
+	if (error)
+		return luaL_error(L, "%s", reason);
+	proxy_add_mailers(L, p->engine, settings.name, conf);
+	lua_settop(L, conf + 2); /* the table of proxies, the handle */
+	lua_pushvalue(L, -1);
+	lua_setfield(L, -3, settings.name);
+	return 1;
+}
+
+void proxy_push(lua_State *L, int px)
+{
+	px = lua_absindex(L, px);
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, PROXY_TABLE);
+	proxy_call(L, px, "get_name");
+	lua_rawget(L, -2);
+	lua_remove(L, -2);
+	if (lua_isnil(L, -1)) { /* a backend that came after the start */
+		lua_pop(L, 1);
+		lua_pushcfunction(L, proxy_open);
+		lua_pushvalue(L, px);
+		lua_call(L, 1, 1);
+	}
+	if (!lua_isuserdata(L, -1)) {
+		lua_pop(L, 1);
+		lua_pushnil(L);
+	}
+}

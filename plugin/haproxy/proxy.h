@@ -1,0 +1,29 @@
+/*
+ * proxy - HAProxy's proxies that mail alerts: reads `Proxy:get_mailers()` once a proxy, at init, and
+ * gives the engine its routes.
+ */
+#ifndef HAPROXY_PROXY_H
+#define HAPROXY_PROXY_H
+
+#include <mailers/engine.h>
+
+#include "compat.h"
+
+/* What engine.proxy() returns, a userdata that lives as long as the Lua state. */
+struct proxy {
+	struct engine_proxy *engine; /* the engine's, lives as long as it */
+	int object;                  /* registry reference of HAProxy's Proxy */
+	bool checks;                 /* option log-health-checks: SERVER_CHECK is wanted */
+};
+
+/* engine.proxy(px): the proxy's handle, or nil when it mails no alerts. Raises an error for the operator when a setting is bad. */
+int proxy_open(lua_State *L);
+/* Pushes the handle of HAProxy's Proxy at index <px>, or nil; opens a proxy that is not known yet. May raise. */
+void proxy_push(lua_State *L, int px);
+/* The handle at <arg>; raises when it is none. */
+struct proxy *proxy_check(lua_State *L, int arg);
+
+/* Calls object:method() with the object at <index> and pushes its one result. May raise. */
+void proxy_call(lua_State *L, int index, const char *method);
+
+#endif
