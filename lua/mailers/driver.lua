@@ -62,6 +62,9 @@ return function(engine, socket)
 			elseif sent then
 				want, arg = engine.sent(slot, #arg)
 			else
+				if want == "write" then
+					engine.sent(slot, #arg) -- how much of it went is not known: all of it may have
+				end
 				want, arg = engine.ended(slot)
 			end
 		end
