@@ -122,13 +122,20 @@ $(B)/lua$(LUA)/mailers/engine.so: $(MOD_OBJ) $(CORE_OBJ)
 	$(say) LINK $@
 	$(Q)$(CC) -shared $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^
 
-# A test of the core links the core and cmocka, nothing else: that is the proof of its layer.
-$(B)/unit/%: regtests/unit/%.c regtests/unit/unit.c regtests/unit/unit.h $(CORE_OBJ)
+$(B)/libcore.a: $(CORE_OBJ)
+$(B)/libcore-asan.a: $(ASAN_OBJ)
+$(B)/libcore.a $(B)/libcore-asan.a:
+	$(say) AR $@
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+# A test of the core links the core and cmocka, nothing else.
+$(B)/unit/%: regtests/unit/%.c regtests/unit/unit.c regtests/unit/unit.h $(B)/libcore.a
 	@mkdir -p $(@D)
 	$(say) TEST $@
 	$(Q)$(CC) $(ALL_CFLAGS) -Iregtests/unit $(ALL_LDFLAGS) $(WRAP) -o $@ $(filter-out %.h,$^) -lcmocka
 
-$(B)/asan/%: regtests/unit/%.c regtests/unit/unit.c regtests/unit/unit.h $(ASAN_OBJ)
+$(B)/asan/%: regtests/unit/%.c regtests/unit/unit.c regtests/unit/unit.h $(B)/libcore-asan.a
 	@mkdir -p $(@D)
 	$(say) TEST "$@ (sanitizers)"
 	$(Q)$(CC) $(ALL_CFLAGS) $(SANITIZE) -Iregtests/unit $(ALL_LDFLAGS) $(WRAP) -o $@ \

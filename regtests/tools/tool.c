@@ -188,7 +188,6 @@ void tool_background(void)
 		tool_die_errno("fork");
 	case 0:
 		close(fds[0]);
-		setsid();
 		ready_fd = fds[1];
 		return;
 	default:

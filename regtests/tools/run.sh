@@ -1,0 +1,272 @@
+#!/bin/bash
+# The test programs themselves: what they say is right, what a client does wrong is seen, faults happen as told.
+# once
+. "$(dirname "$0")/../lib/test.sh"
+
+# mail RECIPIENT [LINE]...: one mail in lock step
+mail() {
+	local line
+
+	say 'MAIL FROM:<a@example.org>'; hear 250
+	say "RCPT TO:<$1>"; hear 250
+	say 'DATA'; hear 354
+	shift
+	for line in "$@"; do
+		say "$line"
+	done
+	say '.'
+}
+
+hello() {
+	talk "$1"
+	hear 220
+	say 'EHLO client.example'
+	hear 250
+}
+
+sink__a_mail__is_kept_as_it_came() {
+	sink_start s --mail-dir "$TMPDIR/mails" --log "$TMPDIR/log"
+	hello "$s_port"
+	equal $'250-sink\n250-PIPELINING\n250-8BITMIME\n250-ENHANCEDSTATUSCODES\n250 SIZE 10485760\n' "$reply"
+	mail b@example.org 'Subject: one' '' '..dots' ' .x'
+	hear 250
+	say QUIT
+	hear 221
+	hear_end
+	equal 1 "$(sinkctl s wait 1 10)"
+	{
+		printf 'MAIL FROM:<a@example.org>\nRCPT TO:<b@example.org>\nEHLO client.example\nCONNECTION 1\nTIME\n\n'
+		printf 'Subject: one\r\n\r\n.dots\r\n .x\r\n'
+	} | cmp - <(sed 's/^TIME [0-9]*$/TIME/' "$TMPDIR/mails/000001.eml")
+	equal $'1\t1\t28\tMAIL FROM:<a@example.org> RCPT TO:<b@example.org>\tone' "$(cut -f 1,2,4- "$TMPDIR/log")"
+	equal 0 "$(sinkctl s get violations)"
+}
+
+sink__pipelined_mails__are_answered_in_order() {
+	local i
+
+	sink_start s --rule 'rcpt match no@ reply 550 5.1.1 no such user'
+	hello "$s_port"
+	say_at_once 'MAIL FROM:<a@b>\r\nRCPT TO:<no@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n'
+	for i in 250 550 250 354; do hear $i; done
+	say_at_once 'x\r\n.\r\nRSET\r\nMAIL FROM:<>\r\nRCPT TO:<no@b>\r\nDATA\r\n'
+	for i in 250 250 250 550 554; do hear $i; done
+	equal "mails=1 rcpts=1 bytes=3 refused=3 violations=0 hits=2" "$(sinkctl s stats | cut -d ' ' -f 1-6)"
+}
+
+sink__helo_only__offers_nothing() {
+	sink_start s --greeting '220 Welcome'
+	talk "$s_port"
+	hear 220
+	equal $'220 Welcome\n' "$reply"
+	say 'HELO client.example'
+	hear 250
+	equal $'250 sink\n' "$reply"
+	mail b@example.org ''
+	hear 250
+}
+
+sink__what_a_client_does_wrong__is_counted() {
+	local row
+
+	while IFS='|' read -r wanted row; do
+		sink_start s --ehlo 8BITMIME
+		hello "$s_port"
+		say_at_once "$row"
+		sinkctl s wait violations 1 20 > /dev/null
+		equal "connection 1: $wanted" "$(sinkctl s violation)"
+		sinkctl s quit
+	done <<-'END'
+		MAIL that is no MAIL FROM:<...>|MAIL FROM: <a@b>\r\n
+		RCPT that is no RCPT TO:<...>|RCPT TO:a@b\r\n
+		pipelining that was not offered|RSET\r\nMAIL FROM:<a@b>\r\n
+		bytes after a command that ends a group|NOOP\r\nNOOP\r\n
+		a command line that ends in a bare LF|NOOP\n
+		a command that does not exist|FROB\r\n
+		HELO or EHLO without a name|HELO\r\n
+	END
+}
+
+sink__a_bare_line_feed_in_a_message__ends_nothing() {
+	sink_start s
+	hello "$s_port"
+	say 'MAIL FROM:<a@b>'; hear 250
+	say 'RCPT TO:<c@d>'; hear 250
+	say DATA; hear 354
+	say_at_once 'x\n.\nMAIL FROM:<evil@x>\r\n.\r\n'
+	hear 250
+	equal 1 "$(sinkctl s get mails)"
+	equal "connection 1: a bare LF in a message" "$(sinkctl s violation)"
+}
+
+sink__bytes_before_a_late_greeting__are_a_violation() {
+	sink_start s --rule 'greeting delay 300'
+	talk "$s_port"
+	say 'HELO early'
+	hear 220
+	hear 250
+	equal 1 "$(sinkctl s get violations)"
+}
+
+sink__occurrences__are_counted_as_the_rule_says() {
+	sink_start s --rule 'noop from 2 times 2 reply 450 busy' --rule 'rset each times 1 reply 451 once'
+	hello "$s_port"
+	for i in 250 450 450 250; do say NOOP; hear $i; done
+	say RSET; hear 451
+	say RSET; hear 250
+	hello "$s_port"
+	say NOOP; hear 250
+	say RSET; hear 451
+	sinkctl s clear
+	say NOOP; hear 250
+	sinkctl s rule 'noop conn 2 reply 452 second'
+	say NOOP; hear 452
+	hello "$s_port"
+	say NOOP; hear 250
+}
+
+sink__mute_and_half_and_long__keep_the_connection() {
+	local text
+
+	sink_start s --rule 'noop mute' --rule 'rset half' --rule 'other long 70000'
+	hello "$s_port"; say NOOP
+	sinkctl s wait hits 1 20 > /dev/null
+	hello "$s_port"; say RSET
+	IFS= read -r -t 20 -N 3 text <&"$talk_fd"
+	equal abc "$text"
+	hello "$s_port"; say OTHER
+	IFS= read -r -t 20 -N 70000 text <&"$talk_fd"
+	equal 70000 "${#text}"
+	equal 3 "$(sinkctl s get open)"
+}
+
+sink__slow_answers__arrive_whole() {
+	sink_start s --rule 'noop drip 2' --rule 'ehlo drip 1 250-a\r\n250 b' --rule 'rset delay 20 reply 450 late'
+	talk "$s_port"
+	hear 220
+	say 'EHLO x'
+	hear 250
+	say NOOP
+	hear 250
+	equal $'250 2.0.0 Ok\n' "$reply"
+	say RSET
+	hear 450
+}
+
+sink__repeat__never_ends() {
+	local i
+
+	sink_start s --rule 'ehlo repeat 1 250-more\r\n'
+	talk "$s_port"
+	hear 220
+	say 'EHLO x'
+	for i in 1 2 3 4 5 6 7 8; do
+		IFS= read -r -t 20 line <&"$talk_fd"
+		equal $'250-more\r' "$line"
+	done
+}
+
+sink__ends_of_a_connection__are_as_told() {
+	sink_start s --rule 'noop close' --rule 'rset reset' --rule 'mail reply-then-close 421 bye' --rule 'data limit 1'
+	hello "$s_port"; say NOOP; hear_end
+	hello "$s_port"; say RSET; hear_end
+	hello "$s_port"; say 'MAIL FROM:<a@b>'; hear 421; hear_end
+	sinkctl s clear
+	sinkctl s rule 'mail limit 1'
+	hello "$s_port"
+	mail b@example.org ''; hear 250
+	say 'MAIL FROM:<a@b>'; hear 421; hear_end
+	sinkctl s wait open =0 20 > /dev/null
+	equal 4 "$(sinkctl s get lost)"
+}
+
+sink__an_accepted_mail_without_an_answer__counts() {
+	sink_start s --rule 'dot times 1 accept reset' --rule 'dot from 2 reset'
+	hello "$s_port"; mail b@example.org ''
+	sinkctl s wait lost 1 20 > /dev/null
+	equal 1 "$(sinkctl s get mails)"
+	hello "$s_port"; mail b@example.org ''
+	sinkctl s wait lost 2 20 > /dev/null
+	equal 1 "$(sinkctl s get mails)"
+}
+
+sink__the_listener__closes_and_opens_at_one_port() {
+	sink_start s
+	hello "$s_port"
+	sinkctl s close-listener
+	if (talk "$s_port") 2>/dev/null; then fail "connected"; fi
+	say NOOP; hear 250
+	sinkctl s drop
+	hear_end
+	sinkctl s open-listener
+	hello "$s_port"
+}
+
+sink__no_accept__lets_a_connection_hang() {
+	sink_start s --no-accept
+	# Only the clock can tell a connection that hangs; on a busy machine this errs to the side of passing.
+	timeout 1 bash -c 'exec 3<>/dev/tcp/127.0.0.1/$1' bash "$s_port" && fail connected
+	equal 124 $?
+}
+
+sink__ipv6_and_unix_sockets__are_served() {
+	sink_start s --listen '[::1]:0'
+	exec {talk_fd}<>"/dev/tcp/::1/$s_port"
+	hear 220
+	sink_start u --listen "unix:$TMPDIR/u.sock"
+	equal "$TMPDIR/u.sock" "$u_port"
+	[ -S "$TMPDIR/u.sock" ]
+}
+
+sink__other_addresses_and_bad_options__are_refused() {
+	local row
+
+	while IFS= read -r row; do
+		# shellcheck disable=SC2086
+		if eval "'$TOOLS/smtp_sink' --background $row" >"$TMPDIR/out" 2>&1; then
+			fail "accepted: $row"
+		fi
+		grep -q '^smtp_sink: ' "$TMPDIR/out"
+	done <<-'END'
+		--listen 0.0.0.0:0
+		--listen 192.0.2.1:25
+		--listen '[::]:0'
+		--listen 127.0.0.1:99999
+		--listen unix:
+		--rule ''
+		--rule 'nowhere mute'
+		--rule 'rcpt frobnicate'
+		--rule 'rcpt times x mute'
+		--rule 'rcpt drip'
+		--rule 'rcpt mute now'
+		--lifetime 0
+		extra
+	END
+}
+
+sink__chunking_and_auth__when_offered() {
+	sink_start s --ehlo 'PIPELINING,CHUNKING,AUTH PLAIN LOGIN' --mail-dir "$TMPDIR/mails"
+	hello "$s_port"
+	say 'AUTH PLAIN AGEAYg=='; hear 235
+	say 'AUTH LOGIN'; hear 334; say YQ==; hear 334; say Yg==; hear 235
+	say_at_once 'MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 5\r\nabc\r\nBDAT 3 LAST\r\n.\r\n'
+	for i in 250 250 250 250; do hear $i; done
+	say QUIT; hear 221
+	sinkctl s wait 1 10 > /dev/null
+	printf 'abc\r\n.\r\n' | cmp - <(sed '1,/^$/d' "$TMPDIR/mails/000001.eml")
+	equal 0 "$(sinkctl s get violations)"
+}
+
+control__wait__ends_by_count_or_time() {
+	sink_start s
+	equal 0 "$(sinkctl s wait connections =0 10)"
+	if sinkctl s wait 1 0.05 2> "$TMPDIR/err"; then fail "no time-out"; fi
+	equal 'sinkctl: wait: TIMEOUT 0' "$(cat "$TMPDIR/err")"
+	if sinkctl s wait frobs 1 1 2> "$TMPDIR/err"; then fail "no error"; fi
+	if sinkctl s frob 2> "$TMPDIR/err"; then fail "no error"; fi
+	equal 'sinkctl: frob: ERR no such command' "$(cat "$TMPDIR/err")"
+	sinkctl s quit
+	if sinkctl s stats 2> /dev/null; then fail "still there"; fi
+}
+
+tests_run
