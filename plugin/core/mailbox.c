@@ -321,18 +321,14 @@ static enum mailbox_fault mailbox_read_domain(struct mailbox_parser *p)
 	return fault ? fault : mailbox_check_domain(&p->domain);
 }
 
-/* addr-spec = [CFWS] local-part [CFWS] "@" [CFWS] domain [CFWS], or a dot-atom alone */
+/* addr-spec = local-part [CFWS] "@" [CFWS] domain [CFWS], or a dot-atom alone; CFWS before it is gone */
 static enum mailbox_fault mailbox_read_addr_spec(struct mailbox_parser *p)
 {
 	enum mailbox_fault fault;
-	bool quoted;
+	bool quoted = *p->pos == '"';
 
 	mailbox_half_clear(&p->local);
 	mailbox_half_clear(&p->domain);
-	fault = mailbox_skip_cfws(p);
-	if (fault)
-		return fault;
-	quoted = *p->pos == '"';
 	fault = mailbox_read_local(p);
 	if (!fault)
 		fault = mailbox_skip_cfws(p);
