@@ -13,13 +13,11 @@
 static void print_row(struct address_table *table, const struct address_table_row *row,
                       unsigned major, unsigned minor)
 {
-	unsigned flags = ADDRESS_CLIENT | ADDRESS_NEED_PORT | ADDRESS_HAPROXY(major, minor);
 	char text[ADDRESS_TEXT_MAX + 1] = "", reason[256];
 	struct address address;
 	bool accepted;
 
-	accepted = address_parse(&address, row->text, flags, address_table_getenv, table,
-	                         reason, sizeof(reason)) == MAILERS_OK;
+	accepted = address_table_parse(table, row, major, minor, &address, reason, sizeof(reason)) == MAILERS_OK;
 	address_print(&address, text, sizeof(text));
 	for (char *c = text; *c; c++) {
 		if ((unsigned char)*c < ' ')

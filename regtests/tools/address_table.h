@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <mailers/address.h>
+
 #define ADDRESS_TABLE_ROWS 1000
 #define ADDRESS_TABLE_TEXT 400
 #define ADDRESS_TABLE_ENV  16
@@ -18,6 +20,7 @@ struct address_table_row {
 	unsigned line;                   /* in the file */
 	bool accepted;                   /* by the HAProxys from <major>.<minor> on; the older ones do the opposite */
 	unsigned major, minor;           /* 0.0: all do the same */
+	bool with_port;                  /* Socket:connect(text, 1) */
 	char text[ADDRESS_TABLE_TEXT];
 };
 
@@ -47,6 +50,21 @@ static inline const char *address_table_getenv(const char *name, void *arg)
 	return NULL;
 }
 
+/* What the parser says about the row for a client of HAProxy <major>.<minor>. */
+static inline enum mailers_error address_table_parse(struct address_table *table,
+                                                     const struct address_table_row *row,
+                                                     unsigned major, unsigned minor, struct address *out,
+                                                     char *reason, size_t reason_size)
+{
+	unsigned flags = ADDRESS_CLIENT | ADDRESS_HAPROXY(major, minor);
+	char text[ADDRESS_TABLE_TEXT + 1];
+
+	if (!row->with_port)
+		flags |= ADDRESS_NEED_PORT;
+	snprintf(text, sizeof(text), "%s%s", row->text, row->with_port ? ":" : "");
+	return address_parse(out, text, flags, address_table_getenv, table, reason, reason_size);
+}
+
 /* Replaces each \xNN of <text> by its byte. */
 static inline void address_table_unescape(char *text)
 {
@@ -69,7 +87,7 @@ static inline bool address_table_line(struct address_table *table, unsigned numb
 {
 	struct address_table_row *row = &table->row[table->rows];
 	char *first = strchr(line, '"'), *last = strrchr(line, '"');
-	char verdict[16] = "", name[64] = "";
+	char verdict[16] = "", name[64] = "", *with_port;
 
 	if (!*line || *line == '#')
 		return true;
@@ -85,6 +103,10 @@ static inline bool address_table_line(struct address_table *table, unsigned numb
 		return true;
 	}
 	memset(row, 0, sizeof(*row));
+	with_port = strstr(line, " with port");
+	row->with_port = with_port != NULL;
+	if (with_port)
+		memset(with_port, ' ', strlen(" with port"));
 	if (sscanf(line, "%15s from %u.%u", verdict, &row->major, &row->minor) == 2)
 		return false;
 	row->line = number;
