@@ -6,6 +6,8 @@
 -- * receive() always gets a number of bytes: receive("*l") never returns after half a line (3.0, 3.2), and cuts long lines
 --   (3.4 and newer). The engine says how many bytes are sure to come.
 -- * send() fails with -1 (or a short count), not with nil.
+-- * close() on a socket that never came to connect(), or whose connect() raised an error, ends the process by a
+--   signal (3.0 to 3.5): such a socket is left to the garbage collector.
 -- * close() closes only our half: against a peer that keeps its half open the descriptor would stay. So what did not end
 --   by the peer's close is shut down by its descriptor first.
 local IDLE_S = 7200
@@ -24,7 +26,12 @@ end
 
 -- Waits for the connection; false when it failed. <address> is HAProxy's own text, port included.
 function socket:connect(address)
-	if not self.tcp:connect(address) then
+	self.opened = true
+	local ok, connected = pcall(self.tcp.connect, self.tcp, address)
+	if not ok then
+		self.opened = false
+		error(connected, 0)
+	elseif not connected then
 		return false
 	end
 	self.here = self.tcp:getsockname()
@@ -51,7 +58,9 @@ function socket:cut()
 	if self.here and self.there then
 		self.engine.shutdown(self.here, self.there)
 	end
-	self.tcp:close()
+	if self.opened then
+		self.tcp:close()
+	end
 end
 
 -- Every socket must be closed, also one that has ended: it would hold a stopping worker for minutes.
