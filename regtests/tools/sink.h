@@ -27,6 +27,7 @@ struct sink {
 	const char *greeting;         /* without CRLF */
 	char *ehlo;                   /* the whole answer to EHLO */
 	int pipelining, chunking, auth;  /* offered in <ehlo> */
+	int lenient;                     /* paths with a space before the bracket are taken */
 	size_t size_max;              /* bytes of a message, 0 for no limit */
 	const char *mail_dir;         /* NULL: do not keep mails */
 	FILE *log;                    /* a line for each mail, or NULL */

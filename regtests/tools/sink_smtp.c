@@ -52,7 +52,7 @@ static int path_is_valid(struct sink_session *s, const char *line, size_t len, c
 	if (len > n && !strncasecmp(line, prefix, n) && close && (close + 1 == line + len || close[1] == ' '))
 		return 1;
 	sink_store_violation(s, n == 11 ? "MAIL that is no MAIL FROM:<...>" : "RCPT that is no RCPT TO:<...>");
-	return 0;
+	return s->sink->lenient;
 }
 
 static int size_is_too_big(const struct sink_session *s, const char *line, size_t len)

@@ -34,6 +34,7 @@ static const char usage[] =
 	"  --log FILE         a line for each mail: number, connection, ms, bytes, envelope, subject\n"
 	"  --transcript FILE  each line of each dialogue\n"
 	"  --no-accept        let connections hang: the queue of the listener is full and stays so\n"
+	"  --lenient          take a MAIL FROM: or RCPT TO: with a space before the bracket (it counts as a violation)\n"
 	"  --lifetime SECS    end by itself (900)\n"
 	"control commands (sinkctl PATH ...): stats, get, wait, quit (control.h), and\n"
 	"  rule RULE, clear   add a rule in front, forget all rules\n"
@@ -211,13 +212,13 @@ static void options_help(void)
 static void options_read(int argc, char **argv)
 {
 	enum { LISTEN = 1, PORT_FILE, BACKGROUND, CONTROL, RULE, GREETING, EHLO, MAIL_DIR, LOG, TRANSCRIPT, NO_ACCEPT,
-		LIFETIME, HELP };
+		LENIENT, LIFETIME, HELP };
 	static const struct option options[] = {
 		{ "listen", 1, NULL, LISTEN }, { "port-file", 1, NULL, PORT_FILE },
 		{ "background", 0, NULL, BACKGROUND }, { "control", 1, NULL, CONTROL }, { "rule", 1, NULL, RULE },
 		{ "greeting", 1, NULL, GREETING }, { "ehlo", 1, NULL, EHLO }, { "mail-dir", 1, NULL, MAIL_DIR },
 		{ "log", 1, NULL, LOG }, { "transcript", 1, NULL, TRANSCRIPT }, { "no-accept", 0, NULL, NO_ACCEPT },
-		{ "lifetime", 1, NULL, LIFETIME }, { "help", 0, NULL, HELP }, { NULL, 0, NULL, 0 },
+		{ "lenient", 0, NULL, LENIENT }, { "lifetime", 1, NULL, LIFETIME }, { "help", 0, NULL, HELP }, { NULL, 0, NULL, 0 },
 	};
 	struct sink *sink = &program.sink;
 	const char *error;
@@ -235,6 +236,7 @@ static void options_read(int argc, char **argv)
 		case LOG: sink->log = log_open(optarg); break;
 		case TRANSCRIPT: sink->transcript = log_open(optarg); break;
 		case NO_ACCEPT: program.no_accept = 1; break;
+		case LENIENT: sink->lenient = 1; break;
 		case LIFETIME: program.lifetime = tool_number("lifetime", optarg, 1, 1000000); break;
 		case RULE:
 			error = sink_rules_add(&sink->rules, optarg);
