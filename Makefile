@@ -40,7 +40,7 @@ MOD_OBJ  := $(MOD_SRC:plugin/haproxy/%.c=$(B)/obj/lua$(LUA)/%.o)
 UNIT_SRC := $(sort $(wildcard regtests/unit/test_*.c))
 UNIT_BIN := $(UNIT_SRC:regtests/unit/%.c=$(B)/unit/%)
 ASAN_BIN := $(UNIT_SRC:regtests/unit/%.c=$(B)/asan/%)
-TOOLS    := smtp_sink sinkctl
+TOOLS    := smtp_sink sinkctl delay_line tcp_target
 TOOL_BIN := $(TOOLS:%=$(B)/tools/%)
 WRAP     := -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
 
@@ -150,6 +150,8 @@ $(B)/obj/tools/%.o: regtests/tools/%.c
 tool_objects = $(patsubst %,$(B)/obj/tools/%.o,$(1))
 $(B)/tools/smtp_sink: $(call tool_objects,smtp_sink sink_session sink_smtp sink_store sink_rule control tool) \
 	$(B)/obj/core/buffer.o
+$(B)/tools/delay_line: $(call tool_objects,delay_line control tool) $(B)/obj/core/buffer.o
+$(B)/tools/tcp_target: $(call tool_objects,tcp_target control tool)
 $(B)/tools/sinkctl: $(call tool_objects,sinkctl tool)
 $(TOOL_BIN):
 	@mkdir -p $(@D)

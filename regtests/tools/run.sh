@@ -269,4 +269,79 @@ control__wait__ends_by_count_or_time() {
 	if sinkctl s stats 2> /dev/null; then fail "still there"; fi
 }
 
+now_ms() { echo $(("${EPOCHREALTIME/[.,]/}" / 1000)); }
+
+delay_line__a_reply__takes_a_round_trip_at_least() {
+	local start
+
+	sink_start s
+	tool_start d delay_line --delay-ms 20 --to "$s_port"
+	start=$(now_ms)
+	talk "$d_port"
+	hear 220
+	[ $(($(now_ms) - start)) -ge 79 ] || fail "the greeting came after $(($(now_ms) - start)) ms"
+	start=$(now_ms)
+	say NOOP
+	hear 250
+	[ $(($(now_ms) - start)) -ge 39 ] || fail "the reply came after $(($(now_ms) - start)) ms"
+	say QUIT
+	hear 221
+	hear_end
+	sinkctl d wait open =0 20 > /dev/null
+	equal 12 "$(sinkctl d get bytes_up)"
+}
+
+delay_line__many_bytes__arrive_in_order() {
+	sink_start s --mail-dir "$TMPDIR/mails"
+	tool_start d delay_line --delay-ms 1 --to "$s_port"
+	seq 1 200000 | sed 's/$/\r/' > "$TMPDIR/message"
+	hello "$d_port"
+	say 'MAIL FROM:<a@b>'; hear 250
+	say 'RCPT TO:<c@d>'; hear 250
+	say DATA; hear 354
+	cat "$TMPDIR/message" >&"$talk_fd"
+	say .
+	hear 250
+	sed '1,/^$/d' "$TMPDIR/mails/000001.eml" | cmp - "$TMPDIR/message"
+}
+
+delay_line__a_server_that_is_not_there__resets() {
+	sink_start s
+	tool_start d delay_line --delay-ms 1 --to "$s_port"
+	sinkctl s close-listener
+	talk "$d_port"
+	hear_end
+	equal 1 "$(sinkctl d get failed)"
+	equal 0 "$(sinkctl d get open)"
+}
+
+delay_line__a_reset__comes_through() {
+	sink_start s --rule 'noop reset'
+	tool_start d delay_line --delay-ms 1 --to "$s_port"
+	hello "$d_port"
+	say NOOP
+	hear_end
+	sinkctl d wait open =0 20 > /dev/null
+}
+
+target__ports__close_and_open() {
+	local ports
+
+	tool_start t tcp_target --ports 3 --reply 'up\n'
+	read -r -d '' -a ports <<< "$t_port" || true
+	equal 3 ${#ports[@]}
+	sinkctl t close 2
+	talk "${ports[0]}"
+	IFS= read -r -t $HEAR_S -u "$talk_fd" line
+	equal up "$line"
+	hear_end
+	if (talk "${ports[1]}") 2>/dev/null; then fail connected; fi
+	sinkctl t close all
+	equal 0 "$(sinkctl t get open_ports)"
+	sinkctl t open all
+	talk "${ports[1]}"
+	equal 3 "$(sinkctl t get open_ports)"
+	if sinkctl t close 4 2> /dev/null; then fail "no error"; fi
+}
+
 tests_run

@@ -56,7 +56,7 @@ static void session_timer(struct sink_session *s, double seconds)
 	ev_timer_start(s->sink->loop, &s->timer);
 }
 
-/* Everything is sent: does what the last answer wanted after it. */
+/* Everything is sent: does what the last answer wanted after it. The session may be gone afterwards. */
 static void session_then(struct sink_session *s)
 {
 	switch (s->then) {
@@ -101,14 +101,12 @@ static void session_flush(struct sink_session *s)
 		return;
 	}
 	ev_io_stop(loop, &s->out_io);
-	if (s->held.len || ev_is_active(&s->timer))
+	if (!s->closing && (s->held.len || ev_is_active(&s->timer)))
 		ev_io_stop(loop, &s->in_io);
 	else
 		ev_io_start(loop, &s->in_io);
 	if (!s->held.len)
 		session_then(s);
-	if (s->closing)
-		ev_io_start(loop, &s->in_io);
 }
 
 /* Lays an answer out: at once into <out>, or through <held> and the timer. */
