@@ -1,19 +1,22 @@
 /*
  * queue - alerts that wait for delivery, in order per lane.
  *
- * A lane is (server, route, recipient): a FIFO of alerts. A route is one proxy's way to one mailer. Within a lane at most one alert is in flight
- * and the order of the events is kept, retries included: a deferred head holds its lane, and only its
- * lane. Lanes that stand at the same alert share one envelope (one MAIL, many RCPT).
+ * A lane is (server, route, recipient): a FIFO of alerts. A route is one proxy's way to one mailer. Within a
+ * lane at most one alert is in flight and the order of the events is kept, retries included: a deferred
+ * head holds its lane, and only its lane. Lanes that stand at the same alert share one envelope (one MAIL,
+ * many RCPT).
  *
- * The routes of one mailer that have something ready stand in that mailer's ring, and in each route its ready lanes: a free
- * connection takes the next lane of the next route. So neither a server nor a proxy with a thousand alerts delays another's one.
+ * The routes of one mailer that have something ready stand in that mailer's ring, and in each route its
+ * ready lanes: a free connection takes the next lane of the next route. So neither a server nor a proxy
+ * with a thousand alerts delays another's one. Who becomes ready stands behind those who are.
  *
  *   lane:  (none) -> READY -> BUSY -> READY | DEFERRED | (none, when its last alert left)
- *          DEFERRED -> READY (its pause is over)
+ *          READY -> (none), when its last alert was dropped
+ *          DEFERRED -> READY (its pause is over, or its head was dropped) | (none)
  *
- * Everything is bounded per route; over a bound check reports go before state changes, oldest first, never what is in
- * flight. All times are milliseconds of the host's monotonic clock. Nothing here knows SMTP or a mailer's
- * health: the engine decides when to take and what an outcome means.
+ * Everything is bounded per route; over a bound check reports go before state changes, oldest first, never
+ * what is in flight. All times are milliseconds of the host's monotonic clock. Nothing here knows SMTP or a
+ * mailer's health: the engine decides when to take and what an outcome means.
  */
 #ifndef MAILERS_QUEUE_H
 #define MAILERS_QUEUE_H
@@ -52,12 +55,13 @@ struct queue_alert {
 struct queue_ring {
 	void *next, *prev; /* a list of queue_route; queue_ring_init() first */
 	size_t ready;      /* ready lanes in all of them */
+	size_t alerts;     /* alerts of all routes of this mailer, ready or not */
 };
 
 enum queue_outcome {
-	QUEUE_RETRY = 0, /* stays at its lane's head, ready at once; not counted as a try */
+	QUEUE_RETRY = 0, /* stays at its lane's head, ready at once and first of its route; not counted as a try */
 	QUEUE_TRIED,     /* the same, and counted as a try */
-	QUEUE_DEFERRED,  /* stays at its lane's head until <until_ms>; counted as a try */
+	QUEUE_DEFERRED,  /* stays at its lane's head, not ready before <until_ms>; counted as a try */
 	QUEUE_DONE,      /* leaves the lane: accepted, refused or given up */
 };
 
@@ -66,7 +70,9 @@ struct queue_verdict {
 	uint64_t until_ms; /* DEFERRED */
 };
 
-/* What a connection took: one alert for one or more recipients of a route. Owned by the queue; valid until it is settled. */
+/* What a connection took: one alert for one or more recipients of a route. Owned by the queue; valid until it
+ * is settled.
+ */
 struct queue_envelope {
 	const struct queue_alert *alert;
 	struct queue_route *route;
@@ -85,12 +91,15 @@ struct queue_route_stats {
 };
 
 struct queue *queue_new(void);
-/* Frees the queue, its routes and all alerts; envelopes that were not settled become invalid. NULL is a no-op. */
+/* Frees the queue, its routes and all alerts; settle all envelopes before. NULL is a no-op. */
 void queue_free(struct queue *q);
 
 void queue_ring_init(struct queue_ring *ring);
 
-/* A route with copies of <nrcpt> recipients whose ready lanes wait in <ring> (which must outlive it). <owner> is handed back by queue_route_owner(). NULL without memory. */
+/* A route with copies of <nrcpt> (1 or more) recipients whose ready lanes wait in <ring>, which must outlive
+ * the queue's use. <owner> is handed back by queue_route_owner(). It lives as long as the queue; NULL without
+ * memory.
+ */
 struct queue_route *queue_route_new(struct queue *q, struct queue_ring *ring, void *owner,
                                     const char *const *rcpt, size_t nrcpt,
                                     const struct queue_limits *limits);
@@ -104,25 +113,25 @@ struct queue_alert *queue_alert_new(struct queue *q, uint64_t server, const char
 /* Gives up one reference; NULL is a no-op. */
 void queue_alert_release(struct queue_alert *alert);
 
-/* Queues <alert> (taking a reference of its own) in the lanes of all recipients of <route>. When this brings the route over
- * a bound, older alerts are dropped for it, or, when all of them are in flight, this one. OK, NOMEM (nothing queued), or
- * BOUND (<alert> itself was dropped). *<dropped> is increased by the number of alerts dropped.
+/* Queues <alert> (taking a reference of its own) in the lanes of all recipients of <route>. When this brings
+ * the route over a bound, older alerts are dropped for it, but no state change for a check report; when
+ * nothing may go, or <alert> alone is over the bound, this one is. OK, NOMEM (nothing queued, nothing
+ * dropped), or BOUND (<alert> itself was dropped). *<dropped> is increased by the number of alerts dropped.
  */
-enum mailers_error queue_add(struct queue *q, struct queue_route *route, struct queue_alert *alert, size_t *dropped);
+enum mailers_error queue_add(struct queue *q, struct queue_route *route, struct queue_alert *alert,
+                             size_t *dropped);
 
-/* Takes the next ready alert of <ring>, with every recipient of it whose lane stands at it and is ready. NULL when nothing
- * is ready, or without memory (the lanes stay ready).
+/* Takes the next ready alert of <ring>, with every recipient of it whose lane stands at it and is ready. NULL
+ * when nothing is ready, or without memory (the lanes stay ready).
  */
 struct queue_envelope *queue_take(struct queue *q, struct queue_ring *ring);
 
-/* Ends <env> by its verdicts. Lanes whose alert stays come back at the head of their route's ring (RETRY, TRIED) or
- * after their pause. <env> is freed.
- */
+/* Ends <env> by its verdicts, and frees it. */
 void queue_settle(struct queue *q, struct queue_envelope *env);
 
 /* When the next deferred lane becomes ready; UINT64_MAX without one. */
 uint64_t queue_deadline(const struct queue *q);
-/* Makes the lanes ready whose pause is over at <now_ms>. */
+/* Makes the lanes ready whose pause is over at <now_ms>, the earliest first. */
 void queue_tick(struct queue *q, uint64_t now_ms);
 
 /* Lanes in existence and alerts held; 0 and 0 when all is delivered. */

@@ -17,7 +17,8 @@ static size_t lane_hash(const struct queue_route *route, uint64_t server, size_t
 	return (size_t)(h ^ h >> 32);
 }
 
-struct lane *lane_find(const struct lane_table *t, const struct queue_route *route, uint64_t server, size_t rcpt)
+struct lane *lane_find(const struct lane_table *t, const struct queue_route *route, uint64_t server,
+                       size_t rcpt)
 {
 	struct lane *lane;
 
@@ -133,9 +134,8 @@ static void lane_heap_down(struct lane_table *t, struct lane *lane, size_t pos)
 	lane_heap_place(t, lane, pos);
 }
 
-void lane_heap_add(struct lane_table *t, struct lane *lane, uint64_t until_ms)
+void lane_heap_add(struct lane_table *t, struct lane *lane)
 {
-	lane->until_ms = until_ms;
 	lane_heap_up(t, lane, t->heap_len++);
 }
 

@@ -41,13 +41,14 @@ struct lane_table {
 };
 
 /* Finds the lane or returns NULL. */
-struct lane *lane_find(const struct lane_table *t, const struct queue_route *route, uint64_t server, size_t rcpt);
+struct lane *lane_find(const struct lane_table *t, const struct queue_route *route, uint64_t server,
+                       size_t rcpt);
 /* Makes an EMPTY lane that is not there yet; NULL without memory. */
 struct lane *lane_new(struct lane_table *t, struct queue_route *route, uint64_t server, size_t rcpt);
 /* Removes and frees a lane that is neither in a ring nor in the heap. */
 void lane_free(struct lane_table *t, struct lane *lane);
-/* Puts <lane> into the heap for <until_ms>, or takes it out; sets no state. */
-void lane_heap_add(struct lane_table *t, struct lane *lane, uint64_t until_ms);
+/* Puts <lane> into the heap by its <until_ms>, or takes it out; sets no state. */
+void lane_heap_add(struct lane_table *t, struct lane *lane);
 void lane_heap_remove(struct lane_table *t, struct lane *lane);
 /* The lane with the earliest time; NULL without one. */
 struct lane *lane_heap_first(const struct lane_table *t);

@@ -5,9 +5,11 @@
  * it is done. A delivery stands in its route's list of its kind, oldest first, until its last item is
  * done: that is where a bound looks for what to drop.
  *
- * Invariants: a lane in the table holds an item, or is being filled; only the head of a lane is ever in flight;
- * a route stands in its ring exactly while it has a READY lane. Every change of lane.state goes through
- * queue_lane_set(). After queue_new() only adding and taking allocate, so settling cannot fail.
+ * Invariants: a lane in the table holds an item, or is being filled; only the head of a lane is ever in
+ * flight; a route stands in its ring exactly while it has a READY lane. Every change of lane.state goes
+ * through queue_lane_set(). Settling, ticking and dropping allocate nothing, so they cannot fail.
+ *
+ * Called by engine.c (add, tick) and connection.c (take, settle).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +77,7 @@ void queue_ring_init(struct queue_ring *ring)
 {
 	list_init(ring_list(ring));
 	ring->ready = 0;
+	ring->alerts = 0;
 }
 
 struct queue *queue_new(void)
@@ -166,7 +169,9 @@ void queue_alert_release(struct queue_alert *alert)
 		free(alert);
 }
 
-/* The one place that changes a lane's state: it keeps the ring, the heap and their counts true. */
+/* The one place that changes a lane's state: it keeps the ring, the heap and their counts true. <first> puts
+ * a READY lane before the others of its route.
+ */
 static void queue_lane_set(struct queue *q, struct lane *lane, enum lane_state state, bool first)
 {
 	struct queue_route *r = lane->route;
@@ -189,22 +194,41 @@ static void queue_lane_set(struct queue *q, struct lane *lane, enum lane_state s
 		if (list_empty(&r->in_ring))
 			list_append(ring_list(r->ring), &r->in_ring);
 	} else if (state == LANE_DEFERRED) {
-		lane_heap_add(&q->lanes, lane, lane->until_ms);
+		lane_heap_add(&q->lanes, lane);
 	}
 }
 
-/* A delivery whose last item is done leaves its route. */
+/* A delivery comes to its route ... */
+static void queue_delivery_begin(struct queue *q, struct queue_delivery *d)
+{
+	struct queue_route *r = d->route;
+
+	d->alert->refs++;
+	d->left = d->nitems;
+	list_append(&r->deliveries[d->alert->what.kind], &d->in_route);
+	r->stats.alerts++;
+	r->stats.bytes += d->bytes;
+	r->ring->alerts++;
+	q->alerts++;
+}
+
+/* ... and leaves it when its last item is done. */
 static void queue_delivery_end(struct queue *q, struct queue_delivery *d)
 {
+	struct queue_route *r = d->route;
+
 	list_remove(&d->in_route);
-	d->route->stats.alerts--;
-	d->route->stats.bytes -= d->bytes;
+	r->stats.alerts--;
+	r->stats.bytes -= d->bytes;
+	r->ring->alerts--;
 	q->alerts--;
 	queue_alert_release(d->alert);
 	free(d);
 }
 
-/* Takes a waiting or finished item out of its lane; the lane goes on with its next item, or ends. */
+/* Takes a waiting or finished item out of its lane. The lane goes on with its next item (one that is in the
+ * ring keeps its turn), or ends.
+ */
 static void queue_item_done(struct queue *q, struct queue_item *item)
 {
 	struct lane *lane = item->lane;
@@ -216,12 +240,29 @@ static void queue_item_done(struct queue *q, struct queue_item *item)
 	if (list_empty(&lane->items)) {
 		queue_lane_set(q, lane, LANE_EMPTY, false);
 		lane_free(&q->lanes, lane);
-	} else if (head) {
+	} else if (head && lane->state != LANE_READY) {
 		queue_lane_set(q, lane, LANE_READY, false);
 	}
 }
 
-/* Drops the oldest delivery of <kind> that has nothing in flight. The scan passes at most the
+/* Drops a delivery that has nothing in flight. */
+static void queue_drop(struct queue *q, struct queue_delivery *d)
+{
+	struct queue_route_stats *stats = &d->route->stats;
+	size_t i;
+
+	if (d->alert->what.kind == ALERT_KIND_CHECK)
+		stats->dropped_check++;
+	else
+		stats->dropped_state++;
+	for (i = 0; i < d->nitems; i++) {
+		if (d->items[i].state == ITEM_WAITING)
+			queue_item_done(q, &d->items[i]);
+	}
+	queue_delivery_end(q, d);
+}
+
+/* Drops the oldest delivery of <kind> but <spare> that has nothing in flight. The scan passes at most the
  * deliveries in flight, which the connections bound.
  */
 static bool queue_drop_one(struct queue *q, struct queue_route *r, enum alert_kind kind,
@@ -231,20 +272,11 @@ static bool queue_drop_one(struct queue *q, struct queue_route *r, enum alert_ki
 
 	for (l = r->deliveries[kind].next; l != &r->deliveries[kind]; l = l->next) {
 		struct queue_delivery *d = LIST_ENTRY(l, struct queue_delivery, in_route);
-		size_t i;
 
-		if (d->in_flight || d == spare)
-			continue;
-		for (i = 0; i < d->nitems; i++) {
-			if (d->items[i].state == ITEM_WAITING)
-				queue_item_done(q, &d->items[i]);
+		if (!d->in_flight && d != spare) {
+			queue_drop(q, d);
+			return true;
 		}
-		queue_delivery_end(q, d);
-		if (kind == ALERT_KIND_CHECK)
-			r->stats.dropped_check++;
-		else
-			r->stats.dropped_state++;
-		return true;
 	}
 	return false;
 }
@@ -254,19 +286,27 @@ static bool queue_route_over(const struct queue_route *r)
 	return r->stats.alerts > r->limits.alerts || r->stats.bytes > r->limits.bytes;
 }
 
-/* Brings <r> back under its bounds after <added> came. Returns false when <added> itself had to go. */
-static bool queue_route_trim(struct queue *q, struct queue_route *r, struct queue_delivery *added, size_t *dropped)
+/* Drops one delivery for <added>: a check report, or a state change if <added> is one too. */
+static bool queue_route_yield(struct queue *q, struct queue_route *r, const struct queue_delivery *added)
 {
-	enum alert_kind kind = added->alert->what.kind;
+	return queue_drop_one(q, r, ALERT_KIND_CHECK, added) ||
+	       (added->alert->what.kind == ALERT_KIND_STATE && queue_drop_one(q, r, ALERT_KIND_STATE, added));
+}
+
+/* Brings <r> back under its bounds after <added> came. Returns false when <added> itself had to go: nothing
+ * else may, or it is larger than the bound and would clear the whole route in vain.
+ */
+static bool queue_route_trim(struct queue *q, struct queue_route *r, struct queue_delivery *added,
+                             size_t *dropped)
+{
+	bool fits = added->bytes <= r->limits.bytes && r->limits.alerts;
 
 	while (queue_route_over(r)) {
-		if (!queue_drop_one(q, r, ALERT_KIND_CHECK, added) &&
-		    (kind == ALERT_KIND_CHECK || !queue_drop_one(q, r, ALERT_KIND_STATE, added))) {
-			queue_drop_one(q, r, kind, NULL);
-			(*dropped)++;
+		(*dropped)++;
+		if (!fits || !queue_route_yield(q, r, added)) {
+			queue_drop(q, added);
 			return false;
 		}
-		(*dropped)++;
 	}
 	return true;
 }
@@ -311,7 +351,8 @@ no_memory:
 	return false;
 }
 
-enum mailers_error queue_add(struct queue *q, struct queue_route *route, struct queue_alert *alert, size_t *dropped)
+enum mailers_error queue_add(struct queue *q, struct queue_route *route, struct queue_alert *alert,
+                             size_t *dropped)
 {
 	struct queue_delivery *d = queue_delivery_new(route, alert);
 	size_t i;
@@ -322,12 +363,7 @@ enum mailers_error queue_add(struct queue *q, struct queue_route *route, struct 
 		free(d);
 		return MAILERS_ERR_NOMEM;
 	}
-	alert->refs++;
-	d->left = d->nitems;
-	list_append(&route->deliveries[alert->what.kind], &d->in_route);
-	route->stats.alerts++;
-	route->stats.bytes += d->bytes;
-	q->alerts++;
+	queue_delivery_begin(q, d);
 	for (i = 0; i < d->nitems; i++) {
 		struct lane *lane = d->items[i].lane;
 
@@ -347,7 +383,8 @@ static struct queue_item *lane_head(const struct lane *lane)
 static struct queue_envelope *queue_envelope_new(size_t n)
 {
 	struct queue_envelope *env;
-	size_t each = sizeof(*env->verdicts) + sizeof(*env->rcpt) + sizeof(struct queue_item *) + sizeof(*env->attempts);
+	size_t each = sizeof(*env->verdicts) + sizeof(*env->rcpt) + sizeof(struct queue_item *) +
+	              sizeof(*env->attempts);
 	char *p = calloc(1, sizeof(*env) + n * each);
 
 	if (!p)
@@ -417,17 +454,21 @@ void queue_settle(struct queue *q, struct queue_envelope *env)
 		d->in_flight--;
 		d->route->stats.in_flight--;
 		item->state = ITEM_WAITING;
-		if (v->outcome == QUEUE_DONE) {
-			queue_item_done(q, item);
-			continue;
-		}
-		if (v->outcome != QUEUE_RETRY)
+		switch (v->outcome) {
+		case QUEUE_TRIED:
 			item->attempts++;
-		if (v->outcome == QUEUE_DEFERRED) {
+			/* fall through */
+		case QUEUE_RETRY:
+			queue_lane_set(q, item->lane, LANE_READY, true);
+			break;
+		case QUEUE_DEFERRED:
+			item->attempts++;
 			item->lane->until_ms = v->until_ms;
 			queue_lane_set(q, item->lane, LANE_DEFERRED, false);
-		} else {
-			queue_lane_set(q, item->lane, LANE_READY, true);
+			break;
+		case QUEUE_DONE:
+			queue_item_done(q, item);
+			break;
 		}
 	}
 	if (!d->left)
@@ -447,7 +488,7 @@ void queue_tick(struct queue *q, uint64_t now_ms)
 	struct lane *lane;
 
 	while ((lane = lane_heap_first(&q->lanes)) && lane->until_ms <= now_ms)
-		queue_lane_set(q, lane, LANE_READY, true);
+		queue_lane_set(q, lane, LANE_READY, false);
 }
 
 size_t queue_lanes(const struct queue *q)
