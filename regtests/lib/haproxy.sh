@@ -140,7 +140,10 @@ binary_wrap() {
 
 # A HAProxy counts as present when it runs and has the Lua that its folder says.
 haproxy_check() {
-	"$dir/3.0-lua$1/haproxy" -vv 2>>"$log" | grep -q "Lua version : Lua $1" ||
+	local version
+
+	version=$("$dir/3.0-lua$1/haproxy" -vv 2>>"$log")
+	[[ $version == *"Lua version : Lua $1"* ]] ||
 		die "$dir/3.0-lua$1/haproxy does not run, or not with Lua $1"
 }
 
