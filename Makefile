@@ -71,7 +71,7 @@ tools: $(TOOL_BIN)
 
 ##demo         the main job, shown: servers go down, their mails arrive. Installs and builds what it needs
 demo: deps
-	$(Q)+$(MAKE) haproxy all tools
+	$(Q)+$(MAKE) $(if $(HAPROXY_PROGRAM),,haproxy) all tools
 	$(Q)bash regtests/demo.sh
 
 ##check        all tests, with everything they need; ends with one line `N passed, N failed`
