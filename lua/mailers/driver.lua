@@ -49,7 +49,9 @@ return function(engine, socket)
 		end
 		while want ~= "close" do
 			local bytes, sent
-			if want == "read" then
+			if want == "line" then
+				bytes = sock:receive_line(arg)
+			elseif want == "read" then
 				bytes = sock:receive(arg)
 			else
 				flush_log()

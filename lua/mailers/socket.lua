@@ -53,6 +53,24 @@ function socket:receive(n)
 	return bytes
 end
 
+-- Waits for the bytes up to a line's end, or for <limit> of them; fewer without a line's end come only when the
+-- connection ends behind them, nil when it has ended. Bytes one by one: see receive("*l") above.
+function socket:receive_line(limit)
+	local tcp = self.tcp
+	local receive = tcp.receive
+	local bytes, n = {}, 0
+	repeat
+		local byte = receive(tcp, 1)
+		if not byte then
+			self.ended = true
+			break
+		end
+		n = n + 1
+		bytes[n] = byte
+	until byte == "\n" or n == limit
+	return n > 0 and table.concat(bytes) or nil
+end
+
 -- Ends the connection at once, from whichever task of the thread; whoever waits on it gets nil or false.
 function socket:cut()
 	if self.here and self.there then

@@ -4,9 +4,14 @@
  */
 #include <string.h>
 
+#include <mailers/smtp_reply.h>
+
 #include "descriptor.h"
 #include "instance.h"
 #include "transport.h"
+
+/* With one reply due its bytes are read as lines, of at most so many bytes. */
+#define TRANSPORT_LINE 512
 
 static int transport_slot(lua_State *L)
 {
@@ -29,8 +34,13 @@ static int transport_next(lua_State *L, int slot)
 		n = engine_need(e, slot);
 	instance_unlock();
 	if (want == ENGINE_WANT_READ) {
-		lua_pushliteral(L, "read");
-		lua_pushinteger(L, (lua_Integer)n);
+		if (n > SMTP_REPLY_MIN) {
+			lua_pushliteral(L, "read");
+			lua_pushinteger(L, (lua_Integer)n);
+		} else {
+			lua_pushliteral(L, "line");
+			lua_pushinteger(L, TRANSPORT_LINE);
+		}
 		return 2;
 	}
 	if (want == ENGINE_WANT_CLOSE) {
