@@ -7,15 +7,32 @@
  * while smtp_client_accepts(), then looks at smtp_client_want(). All times are milliseconds of one
  * monotonic clock of the host's. No function blocks, aborts or calls back.
  *
- *   greeting -> EHLO (or HELO) -> idle <-> transactions -> QUIT -> closed
+ *   connect -> greeting -> EHLO (or HELO) -> ready: idle <-> transactions -> QUIT -> closing -> over
  *
- * Transactions are answered in the order of their submission. With PIPELINING (RFC 2920) the envelope and DATA go out as one
- * group, and the next envelope goes with the body of the mail before; without it each command waits
- * for its reply.
+ * Transactions are answered in the order of their submission (but see smtp_client_deadline() for those
+ * that are given back). With PIPELINING (RFC 2920) the envelope and DATA go out as one group, and the
+ * next envelope goes with the body of the mail before; without it each command waits for its reply. At
+ * most 16 replies are due at a time, so an envelope with more recipients goes out in several groups: a
+ * host that cannot read while it sends must not be overrun by replies.
  *
- * Whose fault a failure is: a refused RCPT, or a refused message, is the verdict on that mail; a
- * refused MAIL too unless its enhanced code is 5.7.x; greeting, EHLO/HELO, 5.7.x at MAIL, a reply that is no SMTP,
- * a timeout or a broken connection is the session's: every transaction without a verdict is returned.
+ * Whose fault a failure is: a refused RCPT, or a refused message, is the verdict on that mail; a refused
+ * MAIL too unless its enhanced code is 5.7.x (or its code is 530, 534, 535 or 538, which say the same
+ * without one); greeting, EHLO/HELO, 5.7.x at MAIL, a reply that is no SMTP or out of turn, a sequence
+ * error (503), a timeout or a broken connection is the session's: every transaction without a verdict is
+ * returned. What follows from a refusal is no verdict: 503 to a RCPT or DATA that was on its way when
+ * MAIL was refused, or a refused DATA when no recipient had been accepted.
+ *
+ * EHLO is said when the greeting has the word ESMTP in it. A session with HELO, for whatever reason,
+ * carries one mail: after its transaction the client says QUIT by itself. That is how HAProxy's own
+ * sender spoke, and servers that were written for nothing else (the sink of HAProxy's regression tests is
+ * one) answer a second MAIL with garbage.
+ *
+ * EHLO refused with 5xx: HELO on the same connection, and NO_EHLO once HELO was accepted; a server that
+ * refuses HELO too refuses us, and the session fails. When the server closes instead of answering EHLO,
+ * or closes or says 421 to the HELO that followed the refusal, then the refusal cost the connection:
+ * NO_EHLO and CLOSED, for the host to reconnect at once with helo_only. That cannot loop: with helo_only
+ * no EHLO is said, and the same close is FAILED. NO_EHLO with code 0 is a guess, from a close without a
+ * reply; a host may want to try EHLO again some day.
  */
 #ifndef MAILERS_SMTP_CLIENT_H
 #define MAILERS_SMTP_CLIENT_H
@@ -29,7 +46,11 @@
 
 struct smtp_client;
 
-#define SMTP_CLIENT_RCPT_MAX 100 /* RFC 5321 4.5.3.1.8: a server takes at least 100 */
+#define SMTP_CLIENT_RCPT_MAX    100       /* RFC 5321 4.5.3.1.8: a server takes at least 100 */
+#define SMTP_CLIENT_PATH_MAX    254       /* bytes of a path without <>, RFC 5321 4.5.3.1.3 */
+#define SMTP_CLIENT_HELO_MAX    255       /* RFC 5321 4.5.3.1.2 */
+#define SMTP_CLIENT_MESSAGE_MAX (1 << 20) /* bytes of a message, dot-stuffed: a copy is held while it is sent */
+#define SMTP_CLIENT_NEED_MAX    4096      /* see smtp_client_need() */
 
 struct smtp_client_settings {
 	const char *helo;          /* copied; our name for EHLO and HELO */
@@ -58,7 +79,7 @@ enum smtp_client_want {
 	SMTP_CLIENT_WANT_CLOSE,    /* it is over: close the connection, free the client */
 };
 
-/* Where in the session something happened; for logs and tests. */
+/* Where in the session something happened; for logs and tests. MAIL includes an RSET before it. */
 enum smtp_client_stage {
 	SMTP_STAGE_CONNECT = 0, SMTP_STAGE_GREETING, SMTP_STAGE_EHLO, SMTP_STAGE_HELO, SMTP_STAGE_MAIL,
 	SMTP_STAGE_RCPT, SMTP_STAGE_DATA, SMTP_STAGE_MESSAGE, SMTP_STAGE_IDLE, SMTP_STAGE_QUIT,
@@ -69,7 +90,7 @@ enum smtp_outcome {
 	SMTP_OUTCOME_DEFERRED,     /* 4xx: verdict on this mail for this recipient, temporary (552 at RCPT too) */
 	SMTP_OUTCOME_REFUSED,      /* 5xx: verdict on this mail for this recipient, final */
 	SMTP_OUTCOME_RETURNED,     /* no verdict and surely not accepted: try again on another connection */
-	SMTP_OUTCOME_UNKNOWN,      /* the final dot was sent, its reply was lost: a retry may duplicate */
+	SMTP_OUTCOME_UNKNOWN,      /* the final dot was sent, its reply lost or none: a retry may duplicate */
 };
 
 /* What became of one recipient of a transaction. */
@@ -80,13 +101,16 @@ struct smtp_verdict {
 	char reply[256];              /* smtp_reply_print() of it, "" without one */
 };
 
+/* CLOSED is: QUIT, however it went; after at least one accepted mail the server's own limit, which is 421
+ * anywhere, or 452, 503, garbage or a close in place of the reply to MAIL, or a close between mails; a mail
+ * refused before its final dot was sent; a transaction that was given back; NO_EHLO that cost the connection.
+ */
 enum smtp_client_event_type {
 	SMTP_EVENT_READY = 0,   /* the session is established; transactions may be submitted */
 	SMTP_EVENT_TRANSACTION, /* a transaction is over: cookie, verdicts[nrcpt] */
 	SMTP_EVENT_NO_EHLO,     /* the server refused EHLO: use helo_only for it from now on */
 	SMTP_EVENT_FAILED,      /* the session failed, the mailer's fault: error, stage, reply */
-	SMTP_EVENT_CLOSED,      /* the session ended in order: QUIT, or the server's own limit (421, or a close
-	                         * between mails, after at least one accepted mail): reconnect at once */
+	SMTP_EVENT_CLOSED,      /* the session ended in order: reconnect at once if there is more to send */
 };
 
 struct smtp_client_event {
@@ -97,22 +121,30 @@ struct smtp_client_event {
 	enum mailers_error error;            /* FAILED */
 	enum smtp_client_stage stage;        /* FAILED, CLOSED, NO_EHLO */
 	unsigned code;                       /* FAILED, NO_EHLO: of the reply, 0 without one */
-	const char *reply;                   /* FAILED, CLOSED, NO_EHLO: printable, never NULL; valid until the next call */
+	const char *reply;                   /* FAILED, CLOSED, NO_EHLO: printable; never NULL, valid as verdicts */
 };
 
-/* A session on a connection that is about to be opened at <now_ms>. NULL without memory, or when <helo>
- * holds a byte that could end a command (controls, space).
+/* A session on a connection that is about to be opened at <now_ms>. NULL without memory, or when <helo> is
+ * empty, longer than SMTP_CLIENT_HELO_MAX, or holds a byte that could end a command (controls, space).
  */
 struct smtp_client *smtp_client_new(const struct smtp_client_settings *settings, uint64_t now_ms);
 void smtp_client_free(struct smtp_client *c); /* NULL is a no-op; no event is raised */
 
-/* The connection is there; the greeting is due. Without it the stage is SMTP_STAGE_CONNECT. */
+/* The connection is there; the greeting is due. Until then the stage is SMTP_STAGE_CONNECT, and the host looks
+ * at nothing but smtp_client_deadline() and a WANT_CLOSE.
+ */
 void smtp_client_connected(struct smtp_client *c, uint64_t now_ms);
 
-/* Takes <len> bytes from the server. OK, or the error of the FAILED event that it caused. */
+/* Takes <len> bytes from the server. OK, or the error of the FAILED event that it caused; STATE, without
+ * effect, before smtp_client_connected(). After the end bytes are ignored. A reply that starts before its
+ * command was acknowledged is out of turn.
+ */
 enum mailers_error smtp_client_feed(struct smtp_client *c, const char *data, size_t len, uint64_t now_ms);
 
-/* The connection ended or broke, or never came about. */
+/* The connection ended or broke, or never came about. After a failed send that does not say how much of it
+ * went, the host first acknowledges all that it tried to send: the final dot may have gone, and the outcome
+ * is UNKNOWN then.
+ */
 void smtp_client_eof(struct smtp_client *c, uint64_t now_ms);
 
 /* Bytes to send: *<data> is valid until the next call that changes <c>. 0 when there is nothing. */
@@ -124,32 +156,48 @@ enum smtp_client_want smtp_client_want(const struct smtp_client *c);
 
 /* The number of bytes that the server at the least still has to send for what is outstanding (1 or more
  * while WANT_READ): a reader that must name an exact number asks for this many and never waits for a
- * byte that a correct server does not send. Never more than SMTP_CLIENT_NEED_MAX.
+ * byte that a correct server does not send. Replies beyond the oldest transaction's are not counted, so that its
+ * verdict never waits for those behind it. Never more than SMTP_CLIENT_NEED_MAX.
  */
 size_t smtp_client_need(const struct smtp_client *c);
-#define SMTP_CLIENT_NEED_MAX 4096
 
 /* May a transaction be submitted now? With PIPELINING it may already be while the mail before waits
  * for the reply to its final dot (its body is queued, the next envelope joins the same group).
  */
 bool smtp_client_accepts(const struct smtp_client *c);
 
-/* Starts a transaction. STATE when smtp_client_accepts() is false, SYNTAX when a path or the message could break the
- * dialogue (CR, LF, NUL, '<' '>' or space outside of a quoted string in a path, a bare CR or LF or a
- * missing final CRLF in the message), NOMEM; on failure nothing changed and no event follows.
+/* Starts a transaction. On failure nothing changed and no event follows:
+ *   STATE   smtp_client_accepts() is false
+ *   SYNTAX  a path or the message could break the dialogue: a control byte in a path, or '<', '>' or space
+ *           outside of a quoted string, or an empty forward-path; a bare CR or LF, a NUL or a missing final
+ *           CRLF in the message; or there is no recipient
+ *   BOUND   more than SMTP_CLIENT_RCPT_MAX, SMTP_CLIENT_PATH_MAX or SMTP_CLIENT_MESSAGE_MAX
+ *   NOMEM
  */
 enum mailers_error smtp_client_submit(struct smtp_client *c, const struct smtp_envelope *env, uint64_t now_ms);
 
-/* No more mails: QUIT follows the last transaction. */
+/* No more mails: QUIT follows the last transaction, or EHLO, and then the server's close is awaited. Before
+ * smtp_client_connected() there is nobody to say it to: CLOSED at once.
+ */
 void smtp_client_quit(struct smtp_client *c, uint64_t now_ms);
 
 /* Takes the next event. False when there is none. */
 bool smtp_client_next_event(struct smtp_client *c, struct smtp_client_event *event);
 
-/* When smtp_client_tick() must be called at the latest; UINT64_MAX without a deadline. A deadline does not move when
- * bytes arrive: a server that drips is cut at it. After the final dot timeout_final_ms counts; a transaction that waits
- * behind that reply is given back (RETURNED) after timeout_mail_ms, nothing more is accepted, and the client closes
- * after the reply.
+/* When smtp_client_tick() must be called at the latest; UINT64_MAX without a deadline. A deadline does not move
+ * when bytes arrive: a server that drips is cut at it.
+ *
+ *   until the final dot was sent   timeout_mail_ms, for the session's first mail from smtp_client_new() on
+ *                                  (idle time excepted), for a later one from its submission or, if it was
+ *                                  pipelined behind another mail, from the reply to that one
+ *   after the final dot            timeout_final_ms
+ *   after QUIT                     timeout_quit_ms, until the server closed
+ *   idle                           none
+ *
+ * A transaction that waits behind an unanswered final dot is given back (RETURNED), ahead of the one it waits
+ * for, timeout_mail_ms after that dot was sent (after its own submission, if that came later). Nothing more is
+ * accepted then, and as its DATA is on the way, which only a mail can follow, the client closes after the
+ * reply that it still awaits.
  */
 uint64_t smtp_client_deadline(const struct smtp_client *c);
 void smtp_client_tick(struct smtp_client *c, uint64_t now_ms);

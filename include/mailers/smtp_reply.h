@@ -31,15 +31,15 @@
 
 struct smtp_reply {
 	unsigned code;                      /* 200..599, 0 while none is complete */
-	unsigned enhanced[3];               /* X.Y.Z of the last line if X is the code's first digit, else all 0 */
+	unsigned enhanced[3];               /* X.Y.Z of the last line, if X is the code's first digit */
 	size_t lines;                       /* how many lines the reply had */
 	size_t len;                         /* bytes of text */
 	char text[SMTP_REPLY_TEXT_MAX + 1]; /* NUL-terminated; lines are joined by '\n' */
 };
 
 struct smtp_reply_parser {
-	struct smtp_reply reply;  /* whole after a feed that said so; after an error: code 0, and the line that is no
-	                           * reply as its text, up to the byte that decided */
+	struct smtp_reply reply;  /* whole after a feed that said so; after an error: code 0, and as its text
+	                           * the line that is no reply, up to the byte that decided */
 	enum mailers_error error; /* sticky: PROTOCOL, or MAILERS_OK without a failure */
 	bool complete;            /* the last feed completed a reply; the next one starts anew */
 	unsigned code;            /* of the reply being read, 0 in its first line */

@@ -1,6 +1,7 @@
 /*
- * Unit tests of smtp_reply. Each row's bytes are read whole, one by one, and in two parts at every place; what was
- * read is written down as text, "(code enhanced lines 'text')" for a reply and "!'line'" for bytes that are none.
+ * Unit tests of smtp_reply. Each row's bytes are read whole, one by one, and in two parts at every place; what
+ * was read is written down as text, "(code enhanced lines 'text')" for a reply and "!'line'" for bytes that
+ * are none.
  */
 #include <mailers/smtp_reply.h>
 

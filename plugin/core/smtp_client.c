@@ -1,0 +1,301 @@
+/*
+ * smtp_client - see smtp_client.h. The calls of the host: bytes in and out, submission, events, deadlines.
+ * What a reply means is decided in smtp_session.c and smtp_transaction.c.
+ *
+ * Invariants: after SMTP_SESSION_OVER no byte is produced and no state changes, only events are taken; each
+ * submitted transaction is in <transactions>, <answered> or <taken> until it is freed; no event needs an
+ * allocation, so a session without memory can still say how each mail stands.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "smtp_client_internal.h"
+
+_Static_assert(SMTP_SESSION_WINDOW * SMTP_REPLY_MIN + 1 <= SMTP_CLIENT_NEED_MAX, "need fits");
+
+static const char *const smtp_stage_names[] = {
+	[SMTP_STAGE_CONNECT]  = "connect",
+	[SMTP_STAGE_GREETING] = "greeting",
+	[SMTP_STAGE_EHLO]     = "EHLO",
+	[SMTP_STAGE_HELO]     = "HELO",
+	[SMTP_STAGE_MAIL]     = "MAIL",
+	[SMTP_STAGE_RCPT]     = "RCPT",
+	[SMTP_STAGE_DATA]     = "DATA",
+	[SMTP_STAGE_MESSAGE]  = "message",
+	[SMTP_STAGE_IDLE]     = "idle",
+	[SMTP_STAGE_QUIT]     = "QUIT",
+};
+
+const char *smtp_stage_name(enum smtp_client_stage stage)
+{
+	if ((size_t)stage >= sizeof(smtp_stage_names) / sizeof(*smtp_stage_names))
+		return "unknown";
+	return smtp_stage_names[stage];
+}
+
+/* The length of a name that EHLO can carry, 0 for any other. */
+static size_t smtp_helo_check(const char *helo)
+{
+	size_t len = strlen(helo), i;
+
+	if (len > SMTP_CLIENT_HELO_MAX)
+		return 0;
+	for (i = 0; i < len; i++) {
+		if ((unsigned char)helo[i] <= ' ' || helo[i] == 0x7f)
+			return 0;
+	}
+	return len;
+}
+
+struct smtp_client *smtp_client_new(const struct smtp_client_settings *settings, uint64_t now_ms)
+{
+	size_t len = smtp_helo_check(settings->helo);
+	struct smtp_client *c = len ? calloc(1, sizeof(*c) + len + 1) : NULL;
+
+	if (!c)
+		return NULL;
+	c->timeout_mail_ms = settings->timeout_mail_ms;
+	c->timeout_final_ms = settings->timeout_final_ms;
+	c->timeout_quit_ms = settings->timeout_quit_ms;
+	c->helo_only = settings->helo_only;
+	c->start_ms = now_ms;
+	c->out.limit = SMTP_SESSION_OUTPUT_MAX;
+	smtp_reply_parser_init(&c->parser);
+	list_init(&c->transactions);
+	list_init(&c->answered);
+	memcpy(c->helo, settings->helo, len + 1);
+	return c;
+}
+
+static void smtp_client_free_list(struct list *head)
+{
+	while (!list_empty(head))
+		smtp_transaction_free(LIST_ENTRY(head->next, struct smtp_transaction, link));
+}
+
+void smtp_client_free(struct smtp_client *c)
+{
+	if (!c)
+		return;
+	smtp_client_free_list(&c->transactions);
+	smtp_client_free_list(&c->answered);
+	smtp_transaction_free(c->taken);
+	buffer_free(&c->out);
+	free(c);
+}
+
+void smtp_client_connected(struct smtp_client *c, uint64_t now_ms)
+{
+	(void)now_ms; /* connecting is a part of the first mail's time */
+	smtp_session_connected(c);
+}
+
+/* Reads no more once QUIT is answered: what a server says after its last word is not for us. */
+static bool smtp_client_reads(const struct smtp_client *c)
+{
+	return c->state != SMTP_SESSION_CLOSING && c->state != SMTP_SESSION_OVER;
+}
+
+enum mailers_error smtp_client_feed(struct smtp_client *c, const char *data, size_t len, uint64_t now_ms)
+{
+	bool was_over = c->state == SMTP_SESSION_OVER;
+	size_t took;
+
+	if (c->state == SMTP_SESSION_CONNECT)
+		return MAILERS_ERR_STATE;
+	for (; len && smtp_client_reads(c); data += took, len -= took) {
+		if (!smtp_reply_parser_begun(&c->parser))
+			c->unsolicited = !smtp_session_awaits(c);
+		took = smtp_reply_parser_feed(&c->parser, data, len);
+		if (c->parser.error)
+			smtp_session_garbage(c, &c->parser.reply);
+		else if (c->parser.complete)
+			smtp_session_reply(c, &c->parser.reply, now_ms);
+	}
+	/* What came counts even if it came late; what is still missing then is late for good. */
+	smtp_client_tick(c, now_ms);
+	return was_over || c->state != SMTP_SESSION_OVER ? MAILERS_OK : c->end.error;
+}
+
+void smtp_client_eof(struct smtp_client *c, uint64_t now_ms)
+{
+	(void)now_ms;
+	smtp_session_eof(c);
+}
+
+size_t smtp_client_peek(const struct smtp_client *c, const char **data)
+{
+	*data = c->out.data;
+	return c->state == SMTP_SESSION_OVER ? 0 : c->out.len;
+}
+
+void smtp_client_ack(struct smtp_client *c, size_t n, uint64_t now_ms)
+{
+	if (n > c->out.len)
+		n = c->out.len;
+	buffer_shift(&c->out, n);
+	c->acked += n;
+	smtp_transaction_acked(c, now_ms);
+}
+
+enum smtp_client_want smtp_client_want(const struct smtp_client *c)
+{
+	if (c->state == SMTP_SESSION_OVER)
+		return SMTP_CLIENT_WANT_CLOSE;
+	if (c->out.len)
+		return SMTP_CLIENT_WANT_WRITE;
+	if (c->state == SMTP_SESSION_READY && !smtp_transaction_head(c))
+		return SMTP_CLIENT_WANT_SUBMIT;
+	return SMTP_CLIENT_WANT_READ;
+}
+
+size_t smtp_client_need(const struct smtp_client *c)
+{
+	const struct smtp_transaction *head = smtp_transaction_head(c);
+	size_t replies = head ? head->due : c->due.n;
+
+	if (!replies || !smtp_client_reads(c))
+		return 1;
+	return (replies - 1) * SMTP_REPLY_MIN + smtp_reply_parser_need(&c->parser);
+}
+
+bool smtp_client_accepts(const struct smtp_client *c)
+{
+	const struct smtp_transaction *head = smtp_transaction_head(c);
+
+	if (c->state != SMTP_SESSION_READY || c->quitting || c->abandoned)
+		return false;
+	return !head || smtp_transaction_admits(c, head);
+}
+
+/* When the final dot of a transaction that is submitted now is due. */
+static uint64_t smtp_client_mail_deadline(const struct smtp_client *c, uint64_t now_ms)
+{
+	const struct smtp_transaction *head = smtp_transaction_head(c);
+	uint64_t left = c->timeout_mail_ms;
+
+	if (head)
+		return head->uncertain ? now_ms + left : UINT64_MAX;
+	return now_ms + (c->spent_ms < left ? left - c->spent_ms : 0);
+}
+
+enum mailers_error smtp_client_submit(struct smtp_client *c, const struct smtp_envelope *env, uint64_t now_ms)
+{
+	size_t out_len = c->out.len, due = c->due.n;
+	struct smtp_transaction *t;
+	enum mailers_error error;
+
+	if (!smtp_client_accepts(c))
+		return MAILERS_ERR_STATE;
+	error = smtp_transaction_new(env, c->rset_due, &t);
+	if (error)
+		return error;
+	t->deadline_ms = smtp_client_mail_deadline(c, now_ms);
+	list_append(&c->transactions, &t->link);
+	error = smtp_transaction_pump(c);
+	if (error) { /* as if nothing had been written */
+		c->out.len = out_len;
+		c->out.error = MAILERS_OK;
+		c->due.n = due;
+		smtp_transaction_free(t);
+		return error;
+	}
+	c->spent_ms = 0;
+	c->rset_due = false;
+	return MAILERS_OK;
+}
+
+void smtp_client_quit(struct smtp_client *c, uint64_t now_ms)
+{
+	c->quitting = true;
+	if (c->state == SMTP_SESSION_CONNECT)
+		smtp_session_close(c, NULL);
+	else if (c->state == SMTP_SESSION_READY && !smtp_transaction_head(c))
+		smtp_session_quit(c, now_ms);
+}
+
+static void smtp_client_take_note(struct smtp_session_note *note, struct smtp_client_event *event)
+{
+	note->pending = false;
+	event->type = note->type;
+	event->error = note->error;
+	event->stage = note->stage;
+	event->code = note->code;
+	event->reply = note->reply;
+}
+
+static void smtp_client_take_transaction(struct smtp_client *c, struct smtp_client_event *event)
+{
+	c->taken = LIST_ENTRY(c->answered.next, struct smtp_transaction, link);
+	list_remove(&c->taken->link);
+	event->type = SMTP_EVENT_TRANSACTION;
+	event->cookie = c->taken->env.cookie;
+	event->nverdicts = c->taken->env.nrcpt;
+	event->verdicts = c->taken->verdicts;
+}
+
+bool smtp_client_next_event(struct smtp_client *c, struct smtp_client_event *event)
+{
+	*event = (struct smtp_client_event){ .reply = "" };
+	smtp_transaction_free(c->taken);
+	c->taken = NULL;
+	if (c->no_ehlo.pending) {
+		smtp_client_take_note(&c->no_ehlo, event);
+	} else if (c->ready_pending) {
+		c->ready_pending = false;
+		event->type = SMTP_EVENT_READY;
+	} else if (!list_empty(&c->answered)) {
+		smtp_client_take_transaction(c, event);
+	} else if (c->end.pending) {
+		smtp_client_take_note(&c->end, event);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+uint64_t smtp_client_deadline(const struct smtp_client *c)
+{
+	uint64_t deadline = UINT64_MAX;
+	const struct list *l;
+
+	switch (c->state) {
+	case SMTP_SESSION_READY:
+		for (l = c->transactions.next; l != &c->transactions; l = l->next) {
+			const struct smtp_transaction *t = LIST_ENTRY(l, struct smtp_transaction, link);
+
+			if (t->deadline_ms < deadline)
+				deadline = t->deadline_ms;
+		}
+		return deadline;
+	case SMTP_SESSION_QUIT:
+	case SMTP_SESSION_CLOSING:
+		return c->quit_ms + c->timeout_quit_ms;
+	case SMTP_SESSION_OVER:
+		return UINT64_MAX;
+	default:
+		return c->start_ms + c->timeout_mail_ms;
+	}
+}
+
+void smtp_client_tick(struct smtp_client *c, uint64_t now_ms)
+{
+	const struct smtp_transaction *head = smtp_transaction_head(c);
+
+	if (now_ms < smtp_client_deadline(c))
+		return;
+	if (head && now_ms < head->deadline_ms)
+		smtp_transaction_give_back(c);
+	else
+		smtp_session_fail(c, MAILERS_ERR_TIMEOUT, NULL);
+}
+
+enum smtp_client_stage smtp_client_stage(const struct smtp_client *c)
+{
+	return smtp_session_stage(c);
+}
+
+unsigned smtp_client_accepted(const struct smtp_client *c)
+{
+	return c->accepted;
+}

@@ -1,0 +1,190 @@
+/*
+ * smtp_client_internal - what the three files of smtp_client share.
+ *
+ *   smtp_client.c       the public calls: bytes, events, deadlines
+ *   smtp_session.c      the connection's state: greeting, EHLO, HELO, ready, QUIT, and how it ends
+ *   smtp_transaction.c  the mails within the ready state: envelope, body, verdicts
+ *
+ * Nothing else includes this.
+ */
+#ifndef CORE_SMTP_CLIENT_INTERNAL_H
+#define CORE_SMTP_CLIENT_INTERNAL_H
+
+#include <mailers/buffer.h>
+#include <mailers/smtp_client.h>
+
+#include "list.h"
+
+/* Most replies due at a time with PIPELINING. A host that cannot read while it sends (RFC 2920 section 3.1),
+ * or whose reads stall when the server is more than 16,384 bytes ahead (HAProxy up to 3.2), must not be
+ * overrun: 16 replies of the RFC's longest lines, 512 bytes, are half of that.
+ */
+#define SMTP_SESSION_WINDOW 16
+
+/* Longest command: "MAIL FROM:<path> BODY=8BITMIME" and "EHLO helo" stay well below it. */
+#define SMTP_SESSION_COMMAND_MAX 512
+
+/* What may stand in the output at a time: one body, and commands whose replies are due. */
+#define SMTP_SESSION_OUTPUT_MAX (SMTP_CLIENT_MESSAGE_MAX + SMTP_SESSION_WINDOW * SMTP_SESSION_COMMAND_MAX)
+
+enum smtp_session_state { /* what may follow: smtp_session_rules[] */
+	SMTP_SESSION_CONNECT = 0,
+	SMTP_SESSION_GREETING,
+	SMTP_SESSION_EHLO,
+	SMTP_SESSION_HELO,
+	SMTP_SESSION_READY,
+	SMTP_SESSION_QUIT,
+	SMTP_SESSION_CLOSING, /* QUIT was answered: the server closes */
+	SMTP_SESSION_OVER,
+};
+
+#define SMTP_EXTENSION_PIPELINING 0x01u
+#define SMTP_EXTENSION_8BITMIME   0x02u
+
+enum smtp_step { /* of a transaction, in their order; what may follow: smtp_transaction_rules[] */
+	SMTP_STEP_RSET = 0,
+	SMTP_STEP_MAIL,
+	SMTP_STEP_RCPT,
+	SMTP_STEP_DATA,
+	SMTP_STEP_MESSAGE,
+	SMTP_STEP_DONE,
+};
+
+enum smtp_rcpt {
+	SMTP_RCPT_OPEN = 0, /* no reply yet, or none that counts */
+	SMTP_RCPT_TAKEN,    /* 2xx to RCPT: what becomes of it is the message's verdict */
+	SMTP_RCPT_DECIDED,  /* its verdict is written */
+};
+
+struct smtp_transaction {
+	struct list link;         /* in <transactions> or <answered> */
+	struct smtp_envelope env;
+	bool eightbit;            /* the message has a byte above 127 */
+	enum smtp_step awaits;    /* the reply that comes next */
+	enum smtp_step writes;    /* the command to write next; MESSAGE: the body after DATA's reply; DONE: none */
+	size_t due;               /* replies awaited: commands written and not answered */
+	size_t nwritten;          /* RCPT commands written ... */
+	size_t nanswered;         /* ... and answered */
+	size_t ntaken;            /* ... with 2xx, while MAIL was accepted */
+	bool refused;             /* MAIL was refused: what follows is no verdict */
+	bool open;                /* the server may hold an envelope of this transaction */
+	uint64_t dot_end;         /* where the final dot ends in the stream of our output, 0 before it was written */
+	bool uncertain;           /* the final dot was sent, and no reply said that the mail was not taken */
+	uint64_t deadline_ms;     /* UINT64_MAX: none yet, it waits behind another */
+	unsigned char rcpt[SMTP_CLIENT_RCPT_MAX]; /* enum smtp_rcpt */
+	struct smtp_verdict verdicts[];           /* env.nrcpt of them */
+};
+
+/* A session event with its reply. */
+struct smtp_session_note {
+	bool pending;
+	enum smtp_client_event_type type;
+	enum mailers_error error;
+	enum smtp_client_stage stage;
+	unsigned code;
+	char reply[256];
+};
+
+struct smtp_client {
+	uint32_t timeout_mail_ms, timeout_final_ms, timeout_quit_ms;
+	bool helo_only;
+
+	enum smtp_session_state state;      /* smtp_session_set() alone writes it */
+	bool extended;                      /* greeted with EHLO */
+	unsigned extensions;                /* SMTP_EXTENSION_* */
+	bool quitting;                      /* QUIT when no transaction is left */
+	bool abandoned;                     /* close when the transaction in flight is answered: the server
+	                                     * would take a QUIT for a mail's text */
+	bool rset_due;                      /* the last transaction ended inside of its envelope */
+	unsigned accepted;
+
+	struct smtp_reply_parser parser;
+	bool unsolicited;                   /* nothing was due when the reply being read began */
+	struct {
+		uint64_t end[SMTP_SESSION_WINDOW]; /* where each command ends in the stream of our output */
+		size_t first, n;
+	} due;                              /* the replies due, the oldest first; the greeting is one */
+	struct buffer out;
+	uint64_t acked;                     /* bytes of the stream before <out> */
+
+	struct list transactions;           /* in flight, in the order of their submission */
+	struct list answered;               /* over, their events not taken */
+	struct smtp_transaction *taken;     /* the one whose event was taken last */
+
+	uint64_t start_ms;
+	uint64_t spent_ms;                  /* from the start to ready: the first mail's time */
+	uint64_t quit_ms;
+
+	bool ready_pending;                 /* events not taken */
+	struct smtp_session_note no_ehlo, end;
+	char helo[];
+};
+
+/* smtp_session.c: what came in, in any state. */
+void smtp_session_connected(struct smtp_client *c);
+void smtp_session_reply(struct smtp_client *c, const struct smtp_reply *reply, uint64_t now_ms);
+void smtp_session_garbage(struct smtp_client *c, const struct smtp_reply *line);
+void smtp_session_eof(struct smtp_client *c);
+
+/* Is a reply due whose command the host has sent? */
+bool smtp_session_awaits(const struct smtp_client *c);
+
+/* One more reply is due, for the command that <out> ends with. The error of <out> if it did not fit,
+ * INTERNAL when too many are due; nothing is due then.
+ */
+enum mailers_error smtp_session_expect(struct smtp_client *c);
+
+/* Writes QUIT. */
+void smtp_session_quit(struct smtp_client *c, uint64_t now_ms);
+
+/* Ends the session: transactions in flight are answered, output is dropped. <reply> may be NULL. A failure
+ * after QUIT is none: it ends as smtp_session_close().
+ */
+void smtp_session_fail(struct smtp_client *c, enum mailers_error error, const struct smtp_reply *reply);
+void smtp_session_close(struct smtp_client *c, const struct smtp_reply *reply);
+
+/* Ends the session with a refusal that is not a mail's: the server's limit (close) after an accepted mail, and a
+ * failure before.
+ */
+void smtp_session_limit(struct smtp_client *c, const struct smtp_reply *reply);
+
+enum smtp_client_stage smtp_session_stage(const struct smtp_client *c);
+
+/* smtp_transaction.c. The oldest transaction in flight, NULL without one. */
+struct smtp_transaction *smtp_transaction_head(const struct smtp_client *c);
+
+/* Checks <env>, and makes a transaction of it, which starts with an RSET if asked. */
+enum mailers_error smtp_transaction_new(const struct smtp_envelope *env, bool rset,
+                                        struct smtp_transaction **out);
+void smtp_transaction_free(struct smtp_transaction *t); /* NULL is a no-op */
+
+/* Writes the commands that may go now. On failure the output ends with a whole command. */
+enum mailers_error smtp_transaction_pump(struct smtp_client *c);
+
+/* A reply for the oldest in flight. */
+void smtp_transaction_reply(struct smtp_client *c, const struct smtp_reply *reply, uint64_t now_ms);
+
+/* May <reply> come before the host has sent what it answers? A refusal of the body may. */
+bool smtp_transaction_cut(const struct smtp_client *c, const struct smtp_reply *reply);
+
+/* Is it still at its MAIL, or at the RSET before it? */
+bool smtp_transaction_starts(const struct smtp_transaction *t);
+
+/* May a mail be submitted behind <t>? */
+bool smtp_transaction_admits(const struct smtp_client *c, const struct smtp_transaction *t);
+
+/* Answers all recipients without a verdict as the session's <end> leaves them, UNKNOWN or RETURNED, and moves
+ * the transaction to <answered>.
+ */
+void smtp_transaction_return(struct smtp_client *c, struct smtp_transaction *t,
+                             const struct smtp_session_note *end);
+
+/* The host sent more: final dots may have gone. */
+void smtp_transaction_acked(struct smtp_client *c, uint64_t now_ms);
+
+/* Gives back all but the oldest. */
+void smtp_transaction_give_back(struct smtp_client *c);
+
+enum smtp_client_stage smtp_transaction_stage(const struct smtp_transaction *t);
+
+#endif

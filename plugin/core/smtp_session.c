@@ -1,0 +1,355 @@
+/*
+ * smtp_session - the state of one connection: who speaks, what may be said, and how it ends.
+ *
+ *   CONNECT - GREETING - EHLO - READY - QUIT - CLOSING - OVER
+ *                      \   |   /
+ *                        HELO           (and from each of them to OVER)
+ *
+ * Invariants: <state> changes in smtp_session_set() alone; a session ends in smtp_session_end() alone, which
+ * answers every transaction in flight; <due> has one entry for each reply that the server owes, and the
+ * entries of the ready state are the sum of the transactions' own counts.
+ *
+ * Called by smtp_client.c with the server's replies, and by smtp_transaction.c when a reply to a mail's
+ * commands turns out to be the session's matter. STARTTLS and AUTH will be states between EHLO and READY.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "smtp_client_internal.h"
+
+#define TO(state) (1u << SMTP_SESSION_##state)
+
+typedef void smtp_session_reply_fn(struct smtp_client *c, const struct smtp_reply *reply, uint64_t now_ms);
+
+static void smtp_session_end(struct smtp_client *c, enum smtp_client_event_type type,
+                             enum mailers_error error, const struct smtp_reply *reply);
+static smtp_session_reply_fn smtp_session_greeting_reply, smtp_session_ehlo_reply, smtp_session_helo_reply;
+static smtp_session_reply_fn smtp_session_ready_reply, smtp_session_quit_reply;
+
+static const struct smtp_session_rule {
+	const char *name;
+	enum smtp_client_stage stage;
+	unsigned next;                /* the states that may follow */
+	smtp_session_reply_fn *reply; /* NULL: no reply is read */
+} smtp_session_rules[] = {
+	[SMTP_SESSION_CONNECT]  = { "connect", SMTP_STAGE_CONNECT, TO(GREETING) | TO(OVER), NULL },
+	[SMTP_SESSION_GREETING] = { "greeting", SMTP_STAGE_GREETING, TO(EHLO) | TO(HELO) | TO(OVER),
+	                            smtp_session_greeting_reply },
+	[SMTP_SESSION_EHLO]     = { "EHLO", SMTP_STAGE_EHLO, TO(HELO) | TO(READY) | TO(OVER),
+	                            smtp_session_ehlo_reply },
+	[SMTP_SESSION_HELO]     = { "HELO", SMTP_STAGE_HELO, TO(READY) | TO(OVER), smtp_session_helo_reply },
+	[SMTP_SESSION_READY]    = { "ready", SMTP_STAGE_IDLE, TO(QUIT) | TO(OVER), smtp_session_ready_reply },
+	[SMTP_SESSION_QUIT]     = { "QUIT", SMTP_STAGE_QUIT, TO(CLOSING) | TO(OVER), smtp_session_quit_reply },
+	[SMTP_SESSION_CLOSING]  = { "closing", SMTP_STAGE_QUIT, TO(OVER), NULL },
+	[SMTP_SESSION_OVER]     = { "over", SMTP_STAGE_QUIT, 0, NULL },
+};
+
+static const struct smtp_extension {
+	const char *keyword;
+	unsigned bit;
+} smtp_extensions[] = {
+	{ "PIPELINING", SMTP_EXTENSION_PIPELINING },
+	{ "8BITMIME", SMTP_EXTENSION_8BITMIME },
+};
+
+enum smtp_client_stage smtp_session_stage(const struct smtp_client *c)
+{
+	const struct smtp_transaction *head = smtp_transaction_head(c);
+
+	if (c->state == SMTP_SESSION_OVER)
+		return c->end.stage;
+	if (c->state == SMTP_SESSION_READY && head)
+		return smtp_transaction_stage(head);
+	return smtp_session_rules[c->state].stage;
+}
+
+/* Writes down what happens at this stage; each note is written once. */
+static void smtp_session_note(struct smtp_client *c, struct smtp_session_note *note,
+                              enum smtp_client_event_type type, enum mailers_error error,
+                              const struct smtp_reply *reply)
+{
+	note->type = type;
+	note->error = error;
+	note->stage = smtp_session_stage(c);
+	note->code = reply ? reply->code : 0;
+	if (reply)
+		smtp_reply_print(reply, note->reply, sizeof(note->reply));
+}
+
+/* The one setter of the state. A step that is not in the table is a bug of this module: the session ends. */
+static void smtp_session_set(struct smtp_client *c, enum smtp_session_state state)
+{
+	if (smtp_session_rules[c->state].next & (1u << state)) {
+		c->state = state;
+		return;
+	}
+	smtp_session_end(c, SMTP_EVENT_FAILED, MAILERS_ERR_INTERNAL, NULL);
+	snprintf(c->end.reply, sizeof(c->end.reply), "no step to %s", smtp_session_rules[state].name);
+}
+
+static void smtp_session_end(struct smtp_client *c, enum smtp_client_event_type type,
+                             enum mailers_error error, const struct smtp_reply *reply)
+{
+	if (c->state == SMTP_SESSION_OVER)
+		return;
+	smtp_session_note(c, &c->end, type, error, reply);
+	c->end.pending = true;
+	while (smtp_transaction_head(c))
+		smtp_transaction_return(c, smtp_transaction_head(c), &c->end);
+	smtp_session_set(c, SMTP_SESSION_OVER);
+	buffer_free(&c->out);
+}
+
+void smtp_session_close(struct smtp_client *c, const struct smtp_reply *reply)
+{
+	smtp_session_end(c, SMTP_EVENT_CLOSED, MAILERS_OK, reply);
+}
+
+void smtp_session_fail(struct smtp_client *c, enum mailers_error error, const struct smtp_reply *reply)
+{
+	/* All mails have their verdicts: how the rest of the session goes is nobody's trouble. */
+	if (c->state == SMTP_SESSION_QUIT || c->state == SMTP_SESSION_CLOSING)
+		smtp_session_close(c, reply);
+	else
+		smtp_session_end(c, SMTP_EVENT_FAILED, error, reply);
+}
+
+/* Fails with a reply that is not what the session needs. */
+static void smtp_session_refused(struct smtp_client *c, const struct smtp_reply *reply)
+{
+	enum mailers_error error = MAILERS_ERR_PROTOCOL;
+
+	if (reply->code / 100 == 4)
+		error = MAILERS_ERR_TEMPORARY;
+	if (reply->code / 100 == 5)
+		error = MAILERS_ERR_PERMANENT;
+	smtp_session_fail(c, error, reply);
+}
+
+void smtp_session_limit(struct smtp_client *c, const struct smtp_reply *reply)
+{
+	if (c->accepted)
+		smtp_session_close(c, reply);
+	else
+		smtp_session_refused(c, reply);
+}
+
+enum mailers_error smtp_session_expect(struct smtp_client *c)
+{
+	if (buffer_error(&c->out))
+		return buffer_error(&c->out);
+	if (c->due.n == SMTP_SESSION_WINDOW)
+		return MAILERS_ERR_INTERNAL;
+	c->due.end[(c->due.first + c->due.n++) % SMTP_SESSION_WINDOW] = c->acked + c->out.len;
+	return MAILERS_OK;
+}
+
+bool smtp_session_awaits(const struct smtp_client *c)
+{
+	return c->due.n && c->due.end[c->due.first] <= c->acked;
+}
+
+/* The reply to the command just written is due, or the session has failed. */
+static void smtp_session_written(struct smtp_client *c)
+{
+	enum mailers_error error = smtp_session_expect(c);
+
+	if (error)
+		smtp_session_fail(c, error, NULL);
+}
+
+void smtp_session_connected(struct smtp_client *c)
+{
+	if (c->state != SMTP_SESSION_CONNECT)
+		return;
+	smtp_session_set(c, SMTP_SESSION_GREETING);
+	smtp_session_written(c); /* the greeting needs no command */
+}
+
+static void smtp_session_ehlo(struct smtp_client *c)
+{
+	smtp_session_set(c, SMTP_SESSION_EHLO);
+	buffer_printf(&c->out, "EHLO %s\r\n", c->helo);
+	smtp_session_written(c);
+}
+
+static void smtp_session_helo(struct smtp_client *c)
+{
+	smtp_session_set(c, SMTP_SESSION_HELO);
+	buffer_printf(&c->out, "HELO %s\r\n", c->helo);
+	smtp_session_written(c);
+}
+
+void smtp_session_quit(struct smtp_client *c, uint64_t now_ms)
+{
+	smtp_session_set(c, SMTP_SESSION_QUIT);
+	c->quit_ms = now_ms;
+	buffer_puts(&c->out, "QUIT\r\n");
+	smtp_session_written(c);
+}
+
+static void smtp_session_ready(struct smtp_client *c, uint64_t now_ms)
+{
+	smtp_session_set(c, SMTP_SESSION_READY);
+	c->spent_ms = now_ms - c->start_ms;
+	if (c->quitting)
+		smtp_session_quit(c, now_ms);
+	else
+		c->ready_pending = true;
+}
+
+static bool smtp_session_is_word(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+/* Does <text> hold <word>, in any case, not as a part of a longer word? */
+static bool smtp_session_has_word(const char *text, const char *word)
+{
+	size_t len = strlen(word);
+	const char *s;
+
+	for (s = text; *s; s++) {
+		if (!strncasecmp(s, word, len) && (s == text || !smtp_session_is_word(s[-1])) &&
+		    !smtp_session_is_word(s[len]))
+			return true;
+	}
+	return false;
+}
+
+static void smtp_session_greeting_reply(struct smtp_client *c, const struct smtp_reply *reply, uint64_t now_ms)
+{
+	(void)now_ms;
+	if (reply->code / 100 != 2)
+		smtp_session_refused(c, reply);
+	else if (!c->helo_only && smtp_session_has_word(reply->text, "ESMTP"))
+		smtp_session_ehlo(c);
+	else
+		smtp_session_helo(c);
+}
+
+/* Finds the extensions in the lines after the first, which is the server's name (RFC 5321 section 4.1.1.1). */
+static unsigned smtp_session_read_extensions(const char *text)
+{
+	const size_t count = sizeof(smtp_extensions) / sizeof(*smtp_extensions);
+	unsigned found = 0;
+	const char *line;
+	size_t i, len;
+
+	for (line = strchr(text, '\n'); line; line = strchr(line, '\n')) {
+		line++;
+		len = strcspn(line, " \n");
+		for (i = 0; i < count; i++) {
+			if (len == strlen(smtp_extensions[i].keyword) &&
+			    !strncasecmp(line, smtp_extensions[i].keyword, len))
+				found |= smtp_extensions[i].bit;
+		}
+	}
+	return found;
+}
+
+static void smtp_session_ehlo_reply(struct smtp_client *c, const struct smtp_reply *reply, uint64_t now_ms)
+{
+	switch (reply->code / 100) {
+	case 2:
+		c->extended = true;
+		c->extensions = smtp_session_read_extensions(reply->text);
+		smtp_session_ready(c, now_ms);
+		break;
+	case 5:
+		smtp_session_note(c, &c->no_ehlo, SMTP_EVENT_NO_EHLO, MAILERS_OK, reply);
+		smtp_session_helo(c);
+		break;
+	default:
+		smtp_session_refused(c, reply);
+		break;
+	}
+}
+
+/* Was EHLO refused on this connection? */
+static bool smtp_session_fell_back(const struct smtp_client *c)
+{
+	return c->no_ehlo.code != 0;
+}
+
+/* That EHLO was refused is told when HELO fares better, or the connection is lost over it. A server that
+ * refuses HELO too refuses us: to remember that as a dislike of EHLO would leave it with HELO for ever.
+ */
+static void smtp_session_helo_reply(struct smtp_client *c, const struct smtp_reply *reply, uint64_t now_ms)
+{
+	if (reply->code / 100 == 2) {
+		c->no_ehlo.pending = smtp_session_fell_back(c);
+		smtp_session_ready(c, now_ms);
+	} else if (reply->code == 421 && smtp_session_fell_back(c)) {
+		c->no_ehlo.pending = true;
+		smtp_session_close(c, reply);
+	} else {
+		smtp_session_refused(c, reply);
+	}
+}
+
+static void smtp_session_ready_reply(struct smtp_client *c, const struct smtp_reply *reply, uint64_t now_ms)
+{
+	if (smtp_transaction_head(c))
+		smtp_transaction_reply(c, reply, now_ms);
+	else
+		smtp_session_limit(c, reply); /* idle, where nothing but 421 gets through */
+}
+
+static void smtp_session_quit_reply(struct smtp_client *c, const struct smtp_reply *reply, uint64_t now_ms)
+{
+	(void)reply;
+	(void)now_ms;
+	smtp_session_set(c, SMTP_SESSION_CLOSING);
+}
+
+void smtp_session_reply(struct smtp_client *c, const struct smtp_reply *reply, uint64_t now_ms)
+{
+	/* 421 may come at any time (RFC 5321 section 3.8). */
+	if (c->unsolicited && reply->code != 421 && !smtp_transaction_cut(c, reply)) {
+		smtp_session_fail(c, MAILERS_ERR_PROTOCOL, reply);
+		return;
+	}
+	if (c->due.n) {
+		c->due.first = (c->due.first + 1) % SMTP_SESSION_WINDOW;
+		c->due.n--;
+	}
+	smtp_session_rules[c->state].reply(c, reply, now_ms);
+}
+
+/* Is the connection between two mails, the first of which was accepted? Some servers say that they have
+ * taken enough by closing here, or with something that is no reply.
+ */
+static bool smtp_session_between_mails(const struct smtp_client *c)
+{
+	const struct smtp_transaction *head = smtp_transaction_head(c);
+
+	return c->state == SMTP_SESSION_READY && c->accepted && (!head || smtp_transaction_starts(head));
+}
+
+void smtp_session_garbage(struct smtp_client *c, const struct smtp_reply *line)
+{
+	if (!c->unsolicited && smtp_session_between_mails(c))
+		smtp_session_close(c, line);
+	else
+		smtp_session_fail(c, MAILERS_ERR_PROTOCOL, line);
+}
+
+void smtp_session_eof(struct smtp_client *c)
+{
+	bool silent = smtp_session_awaits(c) && !smtp_reply_parser_begun(&c->parser);
+
+	if (c->state == SMTP_SESSION_EHLO && silent) {
+		smtp_session_note(c, &c->no_ehlo, SMTP_EVENT_NO_EHLO, MAILERS_OK, NULL);
+		c->no_ehlo.pending = true;
+		smtp_session_close(c, NULL);
+	} else if (c->state == SMTP_SESSION_HELO && smtp_session_fell_back(c)) {
+		c->no_ehlo.pending = true;
+		smtp_session_close(c, NULL);
+	} else if (smtp_session_between_mails(c)) {
+		smtp_session_close(c, NULL);
+	} else {
+		smtp_session_fail(c, MAILERS_ERR_CLOSED, NULL);
+	}
+}
