@@ -55,7 +55,7 @@ all: $(B)/lua$(LUA)/mailers/engine.so
 
 ##help         this list
 help:
-	@sed -n 's/^##/  /p' Makefile
+	@sed -n 's/^##/  /p' $(wildcard Makefile regtests/fuzz/fuzz.mk)
 	@sed -n '2,/^$$/s/^#  /  /p' Makefile
 
 ##deps         install the Debian packages that build and tests need (root or sudo; else says the command)
@@ -101,6 +101,10 @@ bench: deps
 
 # `fuzz` (libFuzzer under clang, a minute a target) and `fuzz-replay` (the kept corpora, as in check)
 -include regtests/fuzz/fuzz.mk
+.PHONY: fuzz-deps
+$(FUZZ_T:%=$(B)/fuzz/%): | fuzz-deps
+fuzz-deps: deps
+	$(Q)sh regtests/lib/deps.sh "libclang-rt-$$($(FUZZ_CC) -dumpversion | sed 's/\..*//')-dev"
 
 $(B)/obj/core/%.o: plugin/core/%.c
 	@mkdir -p $(@D)

@@ -1,6 +1,8 @@
 #!/bin/sh
 # deps.sh - installs the Debian packages that the build and the tests need, and only those that are missing.
 #
+#   deps.sh [PACKAGE]...    these instead
+#
 # A second call asks dpkg and ends. As root it installs, with sudo it runs itself again as root, and without
 # either it prints the one command to run and fails. No service is started: the packages of mail servers and
 # of varnish start daemons at once, and the tests run their own on ports of their own.
@@ -47,6 +49,7 @@ install_packages() {
 	apt-get -qq update </dev/null && apt-get "$@" </dev/null
 }
 
+[ $# = 0 ] || PACKAGES=$*
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
 	echo "deps: this is no Debian; needed are what these Debian packages hold:" $PACKAGES >&2
 	exit 1
