@@ -93,19 +93,28 @@ if core.use_native_mailers_config then
 	core.use_native_mailers_config()
 end
 
-local driver = load_lua("driver")(engine, load_lua("socket"))
-
-core.register_init(function()
-	engine.start()
-	engine.on_wake(driver.wake, driver.revive)
+-- Calls watch() for every server of the proxies that mail alerts; returns how often it said true.
+local function each_server(watch)
+	local count = 0
 	for _, px in pairs(core.backends) do
 		local proxy = engine.proxy(px)
 		if proxy then
 			for _, server in pairs(px.servers) do
-				engine.track(server, proxy)
+				if watch(server, proxy) then
+					count = count + 1
+				end
 			end
 		end
 	end
+	return count
+end
+
+local driver = load_lua("driver")(engine, load_lua("socket"), function() return each_server(engine.found) end)
+
+core.register_init(function()
+	engine.start()
+	engine.on_wake(driver.wake, driver.revive)
+	each_server(engine.track)
 	core.event_sub({ "SERVER_ADD" }, engine.added)
 end)
 

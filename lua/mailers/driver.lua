@@ -9,9 +9,10 @@
 local TICK_MS = 100       -- how late a deadline may be noticed
 local PAUSE_MS = 1000     -- after an error, so that it cannot spin
 local CUT_TICKS = 50      -- a worker that did not notice for so long that its connection was cut is gone
-local LEVEL_ERR, LEVEL_WARNING = 3, 4
+local LEVEL_ERR, LEVEL_WARNING, LEVEL_INFO = 3, 4, 6
 
-return function(engine, socket)
+-- <find_servers> watches the servers that no event told of, and returns their number.
+return function(engine, socket, find_servers)
 	local driver = {}
 	local doorbell = core.queue() -- wakes the dispatcher
 	local alarm = core.queue()    -- wakes the watchdog
@@ -133,10 +134,15 @@ return function(engine, socket)
 			end
 		end
 		count_cuts()
-		local bursts = engine.reconcile()
+		local again, untold = engine.reconcile()
+		if untold then
+			local found = find_servers()
+			engine.note(found > 0 and LEVEL_WARNING or LEVEL_INFO, ("many servers were added, HAProxy told of all but %d; " ..
+				"all are watched now"):format(found))
+		end
 		dispatch()
 		flush_log()
-		return busy or bursts > 0
+		return busy or again
 	end
 
 	local function watchdog(mine)

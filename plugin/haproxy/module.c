@@ -28,9 +28,10 @@ int luaopen_mailers_engine(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 		{ "claim", module_claim },         { "start", module_start },
-		{ "proxy", proxy_open },           { "track", server_track },
-		{ "added", server_added },         { "reconcile", server_reconcile },
-		{ "on_wake", server_on_wake },     { NULL, NULL },
+		{ "proxy", proxy_get },            { "track", server_track },
+		{ "added", server_added },         { "found", server_found },
+		{ "reconcile", server_reconcile }, { "on_wake", server_on_wake },
+		{ NULL, NULL },
 	};
 
 	luaL_checkversion(L); /* raises when it was built for another Lua */

@@ -100,7 +100,7 @@ static void proxy_add_mailers(lua_State *L, struct engine_proxy *proxy, const ch
 	}
 }
 
-int proxy_open(lua_State *L)
+static int proxy_open(lua_State *L)
 {
 	struct engine_proxy_settings settings = { 0 };
 	char reason[ENGINE_REASON_MAX];
@@ -161,4 +161,11 @@ void proxy_push(lua_State *L, int px)
 		lua_pop(L, 1);
 		lua_pushnil(L);
 	}
+}
+
+int proxy_get(lua_State *L)
+{
+	lua_settop(L, 1);
+	proxy_push(L, 1);
+	return 1;
 }

@@ -17,7 +17,7 @@ struct proxy {
 };
 
 /* engine.proxy(px): the proxy's handle, or nil when it mails no alerts. Raises an error for the operator when a setting is bad. */
-int proxy_open(lua_State *L);
+int proxy_get(lua_State *L);
 /* Pushes the handle of HAProxy's Proxy at index <px>, or nil; opens a proxy that is not known yet. May raise. */
 void proxy_push(lua_State *L, int px);
 /* The handle at <arg>; raises when it is none. */

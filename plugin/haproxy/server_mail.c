@@ -1,0 +1,194 @@
+/*
+ * server_mail - see server_internal.h. Asks HAProxy for what the text of a mail needs, has it composed,
+ * and hands it to the engine. Every question is a protected call: an error costs a part of the text, never the
+ * mail. The engine is locked inside of server_mail_queue() and server_mail_note() only.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "instance.h"
+#include "server_internal.h"
+
+#define SERVER_WAKE     "haproxy-mailers.wake"
+#define SERVER_REVIVE   "haproxy-mailers.revive"
+#define SERVER_STALL_MS 5000 /* work waits and nobody ticked for so long: the driver's tasks are gone */
+
+/* What collect asks HAProxy for, and where it puts the answers. */
+struct server_facts {
+	const struct server *server;
+	const struct alert_event *event; /* NULL: a state that was found */
+	struct alert_origin origin;
+	char info[ALERT_INFO_MAX];
+};
+
+void server_mail_note(enum alert_level level, const char *name, const char *format, ...)
+{
+	struct engine *e;
+	char text[256];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	e = instance_lock();
+	if (e)
+		engine_log(e, level, "mailers: %s: %s", name, text);
+	instance_unlock();
+}
+
+static lua_Integer server_number(lua_State *L, int object, const char *method)
+{
+	lua_Integer n;
+
+	proxy_call(L, object, method);
+	n = lua_tointeger(L, -1);
+	lua_pop(L, 1);
+	return n;
+}
+
+/* Copies stats[name] of the Server at <object> into <out>. */
+static void server_info(lua_State *L, int object, const char *name, char *out, size_t size)
+{
+	const char *text = NULL;
+
+	proxy_call(L, object, "get_stats");
+	if (lua_istable(L, -1)) {
+		lua_getfield(L, -1, name);
+		text = lua_tostring(L, -1);
+		snprintf(out, size, "%s", text ? text : "");
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+}
+
+/* Protected: fills facts (1) from the Server (2), nil when it was deleted meanwhile. The cheap and sure
+ * answers come first, so that an error costs the least.
+ */
+static int server_collect(lua_State *L)
+{
+	struct server_facts *f = lua_touserdata(L, 1);
+	const struct alert_event *ev = f->event;
+
+	lua_rawgeti(L, LUA_REGISTRYINDEX, f->server->proxy->object);
+	f->origin.active_servers = (unsigned)server_number(L, 3, "get_srv_act");
+	f->origin.backup_servers = (unsigned)server_number(L, 3, "get_srv_bck");
+	if (lua_isnil(L, 2))
+		return 0;
+	f->origin.sessions = (unsigned)server_number(L, 2, "get_cur_sess");
+	f->origin.queued = (unsigned)server_number(L, 2, "get_pend_conn");
+	if (!ev)
+		return 0;
+	if (ev->type == ALERT_EVENT_CHECK)
+		f->origin.weight_zero = !server_number(L, 2, "get_weight");
+	if (ev->has_check)
+		server_info(L, 2, ev->check.agent ? "last_agt" : "last_chk", f->info, sizeof(f->info));
+	return 0;
+}
+
+/* Calls the function without arguments that stands in the registry under <name>; errors are logged. */
+static void server_call_back(lua_State *L, const char *name)
+{
+	if (lua_getfield(L, LUA_REGISTRYINDEX, name) != LUA_TFUNCTION) {
+		lua_pop(L, 1);
+		return;
+	}
+	if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
+		server_mail_note(ALERT_LEVEL_ERR, name, "its call failed");
+		lua_pop(L, 1);
+		instance_lock();
+		instance_rung(); /* the bell did not ring: let the next one try again */
+		instance_unlock();
+	}
+}
+
+void server_mail_wake(lua_State *L, bool ring, bool stalled)
+{
+	if (ring)
+		server_call_back(L, SERVER_WAKE);
+	if (stalled)
+		server_call_back(L, SERVER_REVIVE);
+}
+
+/* Hands a composed text to the engine and wakes who sends it. */
+static void server_mail_queue(lua_State *L, const struct server *s, const struct alert_text *what,
+                              const struct buffer *text, int64_t when)
+{
+	char date[QUEUE_DATE_MAX];
+	uint64_t now = instance_now();
+	time_t t = (time_t)when;
+	struct engine *e;
+	bool ring, stalled;
+	struct tm tm;
+
+	if (buffer_error(text)) {
+		server_mail_note(ALERT_LEVEL_ERR, s->name, "an alert is lost: out of memory");
+		return;
+	}
+	localtime_r(&t, &tm);
+	if (!strftime(date, sizeof(date), "%a, %d %b %Y %T %z (%Z)", &tm))
+		date[0] = '\0';
+	e = instance_lock();
+	if (!engine_busy(e))
+		instance_ticked(now); /* nobody ticks an idle engine: a stall counts from here */
+	engine_raise(e, s->proxy->engine, s->key, s->name, what, text->data, text->len, date, now);
+	ring = instance_ring();
+	stalled = instance_stalled(now, SERVER_STALL_MS);
+	instance_unlock();
+	server_mail_wake(L, ring, stalled);
+}
+
+static void server_facts(lua_State *L, const struct server *s, int reference, struct server_facts *f)
+{
+	lua_pushcfunction(L, server_collect);
+	lua_pushlightuserdata(L, f);
+	lua_pushvalue(L, reference);
+	if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+		server_mail_note(ALERT_LEVEL_WARNING, s->name, "HAProxy refused a question, the text of an alert is shorter");
+		lua_pop(L, 1);
+	}
+	f->origin.info = f->info;
+	f->origin.draining = s->admin & SERVER_ADMIN_DRAIN;
+	f->origin.stopped = s->state == SERVER_STATE_STOPPED;
+}
+
+void server_mail_event(lua_State *L, const struct server *s, const struct alert_event *ev, int reference)
+{
+	struct server_facts f = { .server = s, .event = ev, .origin = s->origin };
+	struct buffer text = { 0 };
+	struct alert_text what;
+
+	/* Once without the facts that cost calls: most events of a quiet level end here. */
+	f.origin.draining = s->admin & SERVER_ADMIN_DRAIN;
+	if (alert_compose(ev, &f.origin, &what, &text) && engine_proxy_wants(s->proxy->engine, what.level)) {
+		buffer_clear(&text);
+		server_facts(L, s, reference, &f);
+		alert_compose(ev, &f.origin, &what, &text);
+		server_mail_queue(L, s, &what, &text, ev->when);
+	}
+	buffer_free(&text);
+}
+
+void server_mail_found(lua_State *L, const struct server *s, enum server_state state, bool drain, int reference)
+{
+	struct server_facts f = { .server = s, .origin = s->origin };
+	struct buffer text = { 0 };
+	struct alert_text what;
+
+	server_facts(L, s, reference, &f);
+	alert_compose_found(state, drain, &f.origin, &what, &text);
+	if (engine_proxy_wants(s->proxy->engine, what.level))
+		server_mail_queue(L, s, &what, &text, time(NULL));
+	buffer_free(&text);
+}
+
+int server_on_wake(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TFUNCTION);
+	luaL_checktype(L, 2, LUA_TFUNCTION);
+	lua_settop(L, 2);
+	lua_setfield(L, LUA_REGISTRYINDEX, SERVER_REVIVE);
+	lua_setfield(L, LUA_REGISTRYINDEX, SERVER_WAKE);
+	return 0;
+}
