@@ -12,6 +12,8 @@
 --   by the peer's close is shut down by its descriptor first.
 local IDLE_S = 7200
 
+local concat = table.concat
+
 local socket = {}
 socket.__index = socket
 
@@ -19,6 +21,7 @@ socket.__index = socket
 function socket.new(engine)
 	local self = setmetatable({}, socket)
 	self.engine = engine
+	self.bytes = {}
 	self.tcp = core.tcp()
 	self.tcp:settimeout(IDLE_S)
 	return self
@@ -58,7 +61,7 @@ end
 function socket:receive_line(limit)
 	local tcp = self.tcp
 	local receive = tcp.receive
-	local bytes, n = {}, 0
+	local bytes, n = self.bytes, 0 -- one table for all lines: a new one each would be most of our garbage
 	repeat
 		local byte = receive(tcp, 1)
 		if not byte then
@@ -68,7 +71,7 @@ function socket:receive_line(limit)
 		n = n + 1
 		bytes[n] = byte
 	until byte == "\n" or n == limit
-	return n > 0 and table.concat(bytes) or nil
+	return n > 0 and concat(bytes, "", 1, n) or nil
 end
 
 -- Ends the connection at once, from whichever task of the thread; whoever waits on it gets nil or false.
