@@ -60,7 +60,6 @@ struct queue_ring {
 
 enum queue_outcome {
 	QUEUE_RETRY = 0, /* stays at its lane's head, ready at once and first of its route; not counted as a try */
-	QUEUE_TRIED,     /* the same, and counted as a try */
 	QUEUE_DEFERRED,  /* stays at its lane's head, not ready before <until_ms>; counted as a try */
 	QUEUE_DONE,      /* leaves the lane: accepted, refused or given up */
 };

@@ -3,8 +3,9 @@
  * connection is opened next. What happens on a connection is connection.c's, order and bounds are the
  * queue's, a mail server's health is the mailer's.
  *
- * Invariants: a mailer's ring holds routes of proxies of this engine only; slots[i] is NULL or an open connection, counted in
- * its mailer's active or lingering.
+ * Invariants: a mailer's ring holds routes of proxies of this engine only; slots[i] is NULL or an open
+ * connection, counted in its mailer's active or lingering. Nothing here but raising an alert and opening a
+ * connection allocates, and nothing walks over alerts or lanes.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,11 @@
 #include <mailers/mailbox.h>
 
 #include "engine_internal.h"
+
+static uint64_t engine_earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
 
 static char *engine_copy(const char *text)
 {
@@ -94,7 +100,7 @@ void engine_free(struct engine *e)
 /* Parses `email-alert from` and `to`; moves the addresses into <p>. */
 static enum mailers_error engine_proxy_addresses(struct engine_proxy *p, const char *name, char *reason)
 {
-	char why[ENGINE_REASON_MAX / 2];
+	char why[MAILBOX_REASON_SIZE];
 	struct mailbox_list list;
 	enum mailers_error error;
 
@@ -179,8 +185,8 @@ enum mailers_error engine_proxy_mailer(struct engine *e, struct engine_proxy *pr
 	struct engine_route *r;
 
 	if (!engine_helo_valid(settings->helo)) {
-		snprintf(reason, ENGINE_REASON_MAX, "proxy %.100s: email-alert myhostname: '%.100s' is no host name; "
-		         "write one such as lb1.example.org", proxy->name, settings->helo);
+		snprintf(reason, ENGINE_REASON_MAX, "proxy %.100s: email-alert myhostname: '%.100s' is no host "
+		         "name; write one such as lb1.example.org", proxy->name, settings->helo);
 		return MAILERS_ERR_SYNTAX;
 	}
 	snprintf(reason, ENGINE_REASON_MAX, "proxy %.100s: out of memory", proxy->name);
@@ -216,9 +222,11 @@ const char *engine_proxy_name(const struct engine_proxy *proxy)
 
 static void engine_dropped(struct engine *e, struct engine_route *r, size_t n, uint64_t now_ms)
 {
-	e->stats.dropped += n;
+	if (!r->burst)
+		r->burst_first_ms = now_ms;
+	r->burst_last_ms = now_ms;
 	r->burst += n;
-	r->burst_ms = now_ms;
+	e->stats.dropped += n;
 }
 
 enum mailers_error engine_raise(struct engine *e, struct engine_proxy *proxy, uint64_t server, const char *name,
@@ -276,6 +284,7 @@ static bool engine_mailer_wants(const struct mailer *m, uint64_t now_ms)
 int engine_connect(struct engine *e, uint64_t now_ms)
 {
 	struct mailer *m = e->next_mailer ? e->next_mailer : e->mailers, *first = m;
+	struct connection *c;
 	int slot;
 
 	if (!m)
@@ -286,11 +295,11 @@ int engine_connect(struct engine *e, uint64_t now_ms)
 			return -1;
 	}
 	slot = engine_slot(e);
-	if (slot < 0)
+	c = slot < 0 ? NULL : connection_new(e, m, now_ms);
+	e->retry_ms = c ? 0 : now_ms + ENGINE_RETRY_MS;
+	if (!c)
 		return -1;
-	e->slots[slot] = connection_new(e, m, now_ms);
-	if (!e->slots[slot])
-		return -1;
+	e->slots[slot] = c;
 	e->next_mailer = m->next;
 	e->nconnections++;
 	return slot;
@@ -396,17 +405,24 @@ void engine_release(struct engine *e, int slot, uint64_t now_ms)
 	e->nconnections--;
 }
 
+/* When the drops of <r> are told: after a quiet moment, and now and then when there is none. */
+static uint64_t engine_burst_end(const struct engine_route *r)
+{
+	return engine_earlier(r->burst_last_ms + ENGINE_BURST_MS, r->burst_first_ms + ENGINE_BURST_MAX_MS);
+}
+
 /* Tells the drops of a route whose burst is over. */
 static void engine_tick_route(struct engine *e, struct engine_route *r, uint64_t now_ms)
 {
 	struct queue_route_stats stats;
 
-	if (!r->burst || now_ms - r->burst_ms < ENGINE_BURST_MS)
+	if (!r->burst || now_ms < engine_burst_end(r))
 		return;
 	queue_route_stats(r->queue, &stats);
-	engine_log(e, ALERT_LEVEL_ERR, "mailers: proxy %s via %s (%s): %zu alerts dropped, the queue is full or memory is "
-	           "short; queued %zu (%zu bytes), dropped since start: %llu check reports, %llu state changes",
-	           r->proxy->name, r->mailer_name, r->mailer->settings.address, r->burst, stats.alerts, stats.bytes,
+	engine_log(e, ALERT_LEVEL_ERR, "mailers: proxy %s via %s (%s): %zu alert%s dropped, the queue is full or "
+	           "memory is short; queued %zu (%zu bytes), dropped at its bounds since start: %llu check "
+	           "reports, %llu state changes", r->proxy->name, r->mailer_name, r->mailer->settings.address,
+	           r->burst, r->burst == 1 ? "" : "s", stats.alerts, stats.bytes,
 	           (unsigned long long)stats.dropped_check, (unsigned long long)stats.dropped_state);
 	r->burst = 0;
 }
@@ -418,6 +434,8 @@ void engine_tick(struct engine *e, uint64_t now_ms)
 	size_t i;
 
 	queue_tick(e->queue, now_ms);
+	if (e->retry_ms <= now_ms)
+		e->retry_ms = 0;
 	for (i = 0; i < e->nslots; i++) {
 		if (e->slots[i])
 			connection_tick(e, e->slots[i], now_ms);
@@ -428,11 +446,6 @@ void engine_tick(struct engine *e, uint64_t now_ms)
 	}
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 uint64_t engine_deadline(const struct engine *e, uint64_t now_ms)
 {
 	uint64_t deadline = queue_deadline(e->queue);
@@ -441,18 +454,20 @@ uint64_t engine_deadline(const struct engine *e, uint64_t now_ms)
 	const struct mailer *m;
 	size_t i;
 
+	if (e->retry_ms)
+		deadline = engine_earlier(deadline, e->retry_ms);
 	for (i = 0; i < e->nslots; i++) {
 		if (e->slots[i])
-			deadline = earlier(deadline, connection_deadline(e->slots[i]));
+			deadline = engine_earlier(deadline, connection_deadline(e->slots[i]));
 	}
 	for (m = e->mailers; m; m = m->next) {
 		if (m->ring.ready && m->paused_until_ms > now_ms)
-			deadline = earlier(deadline, m->paused_until_ms);
+			deadline = engine_earlier(deadline, m->paused_until_ms);
 	}
 	for (p = e->proxies; p; p = p->next) {
 		for (r = p->routes; r; r = r->next) {
 			if (r->burst)
-				deadline = earlier(deadline, r->burst_ms + ENGINE_BURST_MS);
+				deadline = engine_earlier(deadline, engine_burst_end(r));
 		}
 	}
 	return deadline;

@@ -1,10 +1,13 @@
 /*
- * engine_internal - what engine.c, connection.c and engine_log.c share; nobody else includes it.
+ * engine_internal - what the files of the engine share; nobody else includes it.
+ *
+ *   engine.c      what a host sees: proxies, mailers, the queue, the table of connections
+ *   connection.c  one connection: moves mails of the queue into an smtp_client, and its trouble to the mailer
+ *   flight.c      one mail on a connection, and what becomes of each of its recipients
+ *   engine_log.c  the lines for the host's log
  */
 #ifndef CORE_ENGINE_INTERNAL_H
 #define CORE_ENGINE_INTERNAL_H
-
-#include <stdarg.h>
 
 #include <mailers/buffer.h>
 #include <mailers/engine.h>
@@ -18,7 +21,7 @@ struct engine_route {
 	struct queue_route *queue;
 	char *mailer_name;          /* the mailer's id in this proxy, printable */
 	size_t burst;               /* alerts dropped since the last line about it */
-	uint64_t burst_ms;          /* when the last of them was */
+	uint64_t burst_first_ms, burst_last_ms; /* when the first and the last of them was */
 };
 
 struct engine_proxy {
@@ -36,7 +39,9 @@ struct engine_proxy {
 struct flight {
 	struct queue_envelope *env;     /* NULL while the place is free */
 	struct buffer message;
-	bool submitted, answered;       /* answered: the envelope's verdicts are filled */
+	unsigned number;                /* of its connection's mails, in the order of their taking */
+	bool submitted, answered;       /* answered: the envelope's verdicts are filled, it waits to be settled */
+	bool unknown;                   /* whether it was accepted */
 };
 
 /* One mail waits for its final reply while the next one's envelope is on the way. */
@@ -46,11 +51,14 @@ struct connection {
 	struct mailer *mailer;
 	struct smtp_client *client;
 	struct flight flights[CONNECTION_FLIGHTS];
+	unsigned taken;                 /* mails so far */
+	uint64_t opened_ms;
 	uint64_t final_since_ms;        /* when it began to wait for the reply to a final dot; 0 when not */
-	enum mailers_error error;       /* why the session failed */
-	char reason[400];               /* of the failure, printable */
+	char reason[400];               /* why the session failed, printable */
+	bool established;               /* mails could be submitted */
 	bool failed;                    /* the session failed and it was the mailer's fault */
-	bool ended;                     /* the session is over, in whatever way */
+	bool charged;                   /* ... and a mail was charged for it */
+	bool ended;                     /* the session is over, in whatever way; nothing is in flight any more */
 	bool lingering;                 /* counted in mailer.lingering, not in mailer.active */
 	bool expired;                   /* ended by its deadline: the host must be told */
 };
@@ -61,6 +69,7 @@ struct engine {
 	struct engine_proxy *proxies;
 	struct mailer *mailers;
 	struct mailer *next_mailer;     /* where engine_connect() goes on */
+	uint64_t retry_ms;              /* memory was short when a connection was to be opened; 0 when not */
 	struct connection **slots;
 	size_t nslots, nconnections;
 	char *token;
@@ -72,17 +81,33 @@ struct engine {
 	} log;
 };
 
-/* engine_log.c */
-void engine_vlog(struct engine *e, enum alert_level level, const char *format, va_list ap);
+/* engine_log.c; engine_log() stands in the public header. */
 void engine_log_free(struct engine *e);
 
-/* connection.c: a connection to <m> that has taken a mail; NULL when there was none to take, or no memory. */
+/* flight.c. Takes the next mail for <m> and builds it; false when there is none, or no memory (it is still
+ * queued then).
+ */
+bool flight_take(struct engine *e, struct flight *f, struct mailer *m);
+const struct engine_route *flight_route(const struct flight *f);
+/* The client's verdicts for all recipients have come: logs them. Returns whether one of them was the server's
+ * word on the mail.
+ */
+bool flight_answer(struct engine *e, struct flight *f, const struct smtp_verdict *verdicts, uint64_t now_ms);
+/* The client did not take it. */
+void flight_reject(struct engine *e, struct flight *f, enum mailers_error error, uint64_t now_ms);
+/* Gives the mail back to the queue. <failure>: why a try is charged for what has no verdict; NULL: none is.
+ * Returns whether one was.
+ */
+bool flight_settle(struct engine *e, struct flight *f, const char *failure, uint64_t now_ms);
+
+/* connection.c. A connection to <m> that has taken a mail; NULL when there was none to take, or no memory. */
 struct connection *connection_new(struct engine *e, struct mailer *m, uint64_t now_ms);
-/* Takes the client's events, settles what was answered, submits what the queue has. After each call into the client. */
+/* After each call into the client: takes its events, settles what was answered, submits what the queue has. */
 void connection_run(struct engine *e, struct connection *c, uint64_t now_ms);
 void connection_tick(struct engine *e, struct connection *c, uint64_t now_ms);
 /* Ends the session if it was not over, settles everything and frees. */
 void connection_free(struct engine *e, struct connection *c, uint64_t now_ms);
+/* When it must be ticked. */
 uint64_t connection_deadline(const struct connection *c);
 
 #endif

@@ -1,6 +1,12 @@
 /*
  * mailer - see mailer.h. The retry schedule stands here and nowhere else; it is the plugin's first,
  * short one: three retries with a growing pause.
+ *
+ * A connection is known by the time at which it was opened. While in trouble only one is opened after the
+ * pause, so its time tells it from all others; and a time before the end of the pause is that of a
+ * connection from before the last failure.
+ *
+ * Called by engine.c (whom to connect to) and connection.c (how it went).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -59,9 +65,51 @@ bool mailer_same(const struct mailer *m, const struct mailer_settings *settings)
 
 bool mailer_may_connect(const struct mailer *m, uint64_t now_ms)
 {
-	unsigned most = m->failures ? 1 : m->settings.maxconn;
+	if (now_ms < m->paused_until_ms || m->active >= m->settings.maxconn)
+		return false;
+	return !m->failures || !m->trying;
+}
 
-	return m->active < most && now_ms >= m->paused_until_ms;
+void mailer_opened(struct mailer *m, uint64_t now_ms)
+{
+	m->active++;
+	m->sessions++;
+	if (m->failures) {
+		m->trying = true;
+		m->trying_since_ms = now_ms;
+	}
+}
+
+/* A connection counts no longer: another may be the one that tries. */
+static void mailer_leave(struct mailer *m, uint64_t opened_ms)
+{
+	m->active--;
+	if (opened_ms == m->trying_since_ms)
+		m->trying = false;
+}
+
+bool mailer_linger(struct mailer *m, uint64_t opened_ms)
+{
+	if (m->lingering >= MAILER_LINGER_MAX)
+		return false;
+	mailer_leave(m, opened_ms);
+	m->sessions--;
+	m->lingering++;
+	return true;
+}
+
+void mailer_ended(struct mailer *m, bool lingering)
+{
+	if (!lingering)
+		m->sessions--;
+}
+
+void mailer_closed(struct mailer *m, uint64_t opened_ms, bool lingering)
+{
+	if (lingering)
+		m->lingering--;
+	else
+		mailer_leave(m, opened_ms);
 }
 
 uint32_t mailer_pause(unsigned n)
@@ -71,17 +119,33 @@ uint32_t mailer_pause(unsigned n)
 	return mailer_pauses_ms[n > MAILER_RETRIES ? MAILER_RETRIES - 1 : n - 1];
 }
 
-uint32_t mailer_failed(struct mailer *m, uint64_t now_ms)
+uint32_t mailer_failed(struct mailer *m, uint64_t opened_ms, uint64_t now_ms)
 {
-	if (now_ms < m->paused_until_ms)
-		return (uint32_t)(m->paused_until_ms - now_ms);
-	m->failures++;
-	m->paused_until_ms = now_ms + mailer_pause(m->failures);
-	return mailer_pause(m->failures);
+	if (opened_ms >= m->paused_until_ms) {
+		m->failures++;
+		m->paused_until_ms = now_ms + mailer_pause(m->failures);
+	}
+	return now_ms < m->paused_until_ms ? (uint32_t)(m->paused_until_ms - now_ms) : 0;
 }
 
-void mailer_works(struct mailer *m)
+void mailer_works(struct mailer *m, uint64_t opened_ms)
 {
+	if (opened_ms < m->paused_until_ms)
+		return;
 	m->failures = 0;
 	m->paused_until_ms = 0;
+	m->trying = false;
+}
+
+bool mailer_refuses_ehlo(struct mailer *m, uint64_t now_ms)
+{
+	bool first = !m->helo_until_ms;
+
+	m->helo_until_ms = now_ms + MAILER_HELO_MS;
+	return first;
+}
+
+bool mailer_helo_only(const struct mailer *m, uint64_t now_ms)
+{
+	return now_ms < m->helo_until_ms;
 }

@@ -455,9 +455,6 @@ void queue_settle(struct queue *q, struct queue_envelope *env)
 		d->route->stats.in_flight--;
 		item->state = ITEM_WAITING;
 		switch (v->outcome) {
-		case QUEUE_TRIED:
-			item->attempts++;
-			/* fall through */
 		case QUEUE_RETRY:
 			queue_lane_set(q, item->lane, LANE_READY, true);
 			break;
@@ -506,8 +503,10 @@ static void queue_route_free(struct queue_route *r)
 	size_t kind, i;
 
 	for (kind = 0; kind < KINDS; kind++) {
-		while (!list_empty(&r->deliveries[kind])) {
-			struct queue_delivery *d = LIST_ENTRY(r->deliveries[kind].next, struct queue_delivery, in_route);
+		struct list *head = &r->deliveries[kind];
+
+		while (!list_empty(head)) {
+			struct queue_delivery *d = LIST_ENTRY(head->next, struct queue_delivery, in_route);
 
 			list_remove(&d->in_route);
 			queue_alert_release(d->alert);

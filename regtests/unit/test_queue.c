@@ -40,7 +40,8 @@ static struct queue_route *route(struct queue *q, struct queue_ring *ring, size_
 }
 
 /* Takes the next envelope, which must be <text>'s for the <nrcpt> recipients from <first> on. */
-static struct queue_envelope *take(struct queue *q, struct queue_ring *ring, const char *text, size_t first, size_t nrcpt)
+static struct queue_envelope *take(struct queue *q, struct queue_ring *ring, const char *text, size_t first,
+                                   size_t nrcpt)
 {
 	struct queue_envelope *env = queue_take(q, ring);
 	size_t i;
@@ -81,7 +82,8 @@ static void assert_empty(const struct queue *q, const struct queue_ring *ring)
 
 static void alert__new__copies_its_texts(void **state)
 {
-	char name[] = "be/s1", text[] = "Server be/s1 is DOWN and more", date[] = "Wed, 30 Sep 2026 16:09:04 +0000 (UTC)";
+	char name[] = "be/s1", text[] = "Server be/s1 is DOWN and more";
+	const char *date = "Wed, 30 Sep 2026 16:09:04 +0000 (UTC)";
 	struct alert_text what = { .level = ALERT_LEVEL_NOTICE, .kind = ALERT_KIND_CHECK };
 	struct queue *q = queue_new();
 	struct queue_alert *a = queue_alert_new(q, 42, name, &what, text, 20, date, 1234), *b;

@@ -293,9 +293,11 @@ static void drain(struct model *m)
 		bool gone = false;
 
 		for (rcpt = 0; rcpt < m->nrcpt[m->alerts[i].route]; rcpt++) {
-			assert_true(m->alerts[i].cells[rcpt] == CELL_DONE || m->alerts[i].cells[rcpt] == CELL_DROPPED);
-			done += m->alerts[i].cells[rcpt] == CELL_DONE;
-			gone |= m->alerts[i].cells[rcpt] == CELL_DROPPED;
+			enum cell cell = m->alerts[i].cells[rcpt];
+
+			assert_true(cell == CELL_DONE || cell == CELL_DROPPED);
+			done += cell == CELL_DONE;
+			gone |= cell == CELL_DROPPED;
 		}
 		dropped += gone;
 	}

@@ -1,0 +1,546 @@
+/* Unit tests of engine: mail servers that refuse, break, hang and trickle; what that costs their own alerts,
+ * and that it costs others nothing. Also: hosts that go away, and memory that runs out.
+ */
+#include "engine_peer.h"
+
+/* Ways in which a session fails, each the mailer's fault. */
+static const struct failure {
+	const char *name;
+	enum peer_stage at;
+	const char *reply, *logged;
+	uint32_t ms; /* until it has failed */
+} failures[] = {
+	{ "connection refused", AT_CONNECT, PEER_CLOSE, "connection closed at connect", 0 },
+	{ "connection hangs", AT_CONNECT, PEER_MUTE, "timeout at connect", 10000 },
+	{ "closed before the greeting", AT_GREETING, PEER_CLOSE, "at greeting", 0 },
+	{ "no greeting", AT_GREETING, PEER_MUTE, "at greeting", 10000 },
+	{ "greeting refused", AT_GREETING, "554 go away", "at greeting: 554 go away", 0 },
+	{ "too busy", AT_GREETING, "421 busy", "at greeting: 421 busy", 0 },
+	{ "not SMTP", AT_GREETING, "SSH-2.0-x", "at greeting: SSH-2.0-x", 0 },
+	{ "EHLO hangs", AT_EHLO, PEER_MUTE, "at EHLO", 10000 },
+	{ "EHLO deferred", AT_EHLO, "450 later", "at EHLO: 450 later", 0 },
+	{ "MAIL needs authentication", AT_MAIL, "530 5.7.0 who are you", "at MAIL: 530 5.7.0 who are you", 0 },
+	{ "MAIL out of sequence", AT_MAIL, "503 5.5.1 what", "at MAIL: 503", 0 },
+	{ "closed at MAIL", AT_MAIL, PEER_CLOSE, "at MAIL", 0 },
+	{ "MAIL hangs", AT_MAIL, PEER_MUTE, "at MAIL", 10000 },
+	{ "closed at RCPT", AT_RCPT, PEER_CLOSE, "at RCPT", 0 },
+	{ "421 at RCPT", AT_RCPT, "421 bye", "at RCPT: 421 bye", 0 },
+	{ "closed at DATA", AT_DATA, PEER_CLOSE, "at DATA", 0 },
+	{ "DATA hangs", AT_DATA, PEER_MUTE, "timeout at ", 10000 }, /* RCPT's reply may not be read to its end */
+	{ "closed after the dot", AT_MESSAGE, PEER_CLOSE, "at message", 0 },
+	{ "hangs after the dot", AT_MESSAGE, PEER_MUTE, "at message", 300000 },
+	{ "garbage after the dot", AT_MESSAGE, "what", "at message: what", 0 },
+};
+
+enum { FAILURES = sizeof(failures) / sizeof(*failures) };
+
+static void failure__at_any_stage__is_retried_three_times_then_given_up(void **state)
+{
+	static const uint64_t pauses[] = { 0, 1000, 5000, 25000 };
+	enum peer_mode mode;
+	size_t i, k;
+
+	(void)state;
+	for (i = 0; i < FAILURES; i++) {
+		for (mode = 0; mode < PEER_MODES; mode++) {
+			struct peer *p = peer_new(mode);
+			struct engine_proxy *be = peer_proxy(p, "be", "a@example.com, b@example.com");
+			uint64_t at = p->now;
+
+			p->rules[0] = (struct peer_rule){ NULL, failures[i].at, NULL, failures[i].reply, 0 };
+			peer_mailer(p, be, "mx1:25");
+			peer_raise(p, be, 1, "one");
+			peer_finish(p);
+			assert_int_equal(p->nopened, 4);
+			for (k = 0; k < 4; k++) {
+				at += pauses[k];
+				assert_int_equal(p->opened_ms[k], at);
+				at += failures[i].ms;
+			}
+			assert_int_equal(peer_logged(p, "<4> mailers: mailer mx1:25 (mx1:25) failed: "), 4);
+			if (!peer_logged(p, failures[i].logged))
+				fail_msg("%s: %s", failures[i].name, p->log);
+			assert_int_equal(peer_logged(p, "next try in 5.0s, 1 alert queued"), 1);
+			assert_int_equal(peer_logged(p, "given up"), 1);
+			assert_int_equal(peer_logged(p, "2 recipients (<a@example.com> and others)"),
+			                 failures[i].at == AT_MESSAGE ? 4 : 1);
+			assert_int_equal(peer_stats(p).given_up, 2);
+			assert_int_equal(p->nmails, 0);
+
+			p->rules[0].reply = NULL;
+			peer_raise(p, be, 1, "two");
+			peer_finish(p);
+			assert_int_equal(p->nopened, 5);
+			assert_true(p->now <= at + 25000);
+			assert_string_equal(peer_order(p, "b@example.com"), "two");
+			peer_free(p);
+		}
+	}
+}
+
+static void failure__at_any_stage__delays_no_other_mailer_and_comes_back(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < FAILURES; i++) {
+		struct peer *p = peer_new(PEER_NEED);
+		struct engine_proxy *be = peer_proxy(p, "be", "a@example.com");
+		struct engine_proxy *other = peer_proxy(p, "other", "b@example.com");
+		size_t k;
+
+		p->rules[0] = (struct peer_rule){ "mx1:25", failures[i].at, NULL, failures[i].reply, 2 };
+		peer_mailer(p, be, "mx1:25");
+		peer_mailer(p, be, "mx2:25");
+		peer_mailer(p, other, "mx2:25");
+		for (k = 0; k < 10; k++) {
+			peer_raise(p, be, k, "x");
+			peer_raise(p, other, 100 + k, "y");
+		}
+		peer_run(p);
+		assert_int_equal(peer_took(p, "mx2:25", "a@example.com", "x"), 10);
+		assert_int_equal(peer_took(p, "mx2:25", "b@example.com", "y"), 10);
+		peer_finish(p);
+		assert_int_equal(peer_took(p, "mx1:25", "a@example.com", "x"), 10);
+		assert_int_equal(peer_stats(p).given_up, 0);
+		peer_free(p);
+	}
+}
+
+static void failure__long_outage__is_tried_by_one_connection_and_loses_little(void **state)
+{
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be = peer_proxy(p, "be", "a@example.com");
+	uint64_t start = p->now, i;
+
+	(void)state;
+	p->rules[0] = (struct peer_rule){ NULL, AT_GREETING, NULL, PEER_MUTE, 0 };
+	peer_mailer(p, be, "mx1:25");
+	for (i = 0; i < 100; i++)
+		peer_raise(p, be, i, "x");
+	peer_run(p);
+	assert_int_equal(p->nopen, 4);
+	while (p->now < start + 600000) {
+		peer_wait(p);
+		assert_true(p->nopen <= 1);
+	}
+	/* At 11 s, at 26 s, then one in 35 s, each with another alert. */
+	assert_int_equal(p->opened_ms[4], start + 11000);
+	for (i = 5; i < p->nopened; i++)
+		assert_int_equal(p->opened_ms[i], start + 26000 + (i - 5) * 35000);
+	assert_true(i > 20);
+	assert_int_equal(peer_stats(p).given_up, 0);
+	p->rules[0].reply = NULL;
+	peer_finish(p);
+	assert_int_equal(p->nmails, 100);
+	assert_true(p->now <= start + 600000 + 2 * 35000);
+	peer_free(p);
+}
+
+static void failure__four_break_at_once__costs_each_alert_one_try(void **state)
+{
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be = peer_proxy(p, "be", "a@example.com");
+	uint64_t i;
+
+	(void)state;
+	/* Four sessions in turn take one mail, and then break with what they have taken next. */
+	p->rules[0] = (struct peer_rule){ NULL, AT_MESSAGE, NULL, "250 Ok", 4 };
+	p->rules[1] = (struct peer_rule){ NULL, AT_MESSAGE, NULL, "garbage", 4 };
+	peer_mailer(p, be, "mx1:25");
+	for (i = 0; i < 6; i++)
+		peer_raise(p, be, i, "x");
+	peer_finish(p);
+	assert_int_equal(p->nmails, 6);
+	assert_int_equal(peer_logged(p, "try 4"), 0);
+	assert_int_equal(peer_stats(p).given_up, 0);
+	peer_free(p);
+}
+
+/* A mail that breaks each session it is in. */
+static void failure__one_mails_own__costs_the_others_a_pause_at_most(void **state)
+{
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be = peer_proxy(p, "be", "a@example.com");
+	uint64_t start = p->now, i;
+
+	(void)state;
+	p->rules[0] = (struct peer_rule){ NULL, AT_MESSAGE, "poison", PEER_CLOSE, 0 };
+	p->maxconn = 1;
+	peer_mailer(p, be, "mx1:25");
+	peer_raise(p, be, 100, "poison");
+	for (i = 0; i < 50; i++)
+		peer_raise(p, be, i, "x");
+	peer_run(p);
+	peer_tick(p, start + 1000);
+	peer_tick(p, start + 2000);
+	assert_int_equal(p->nmails, 50); /* also what was on the way behind it, each time */
+	peer_finish(p);
+	assert_int_equal(p->nmails, 50);
+	assert_int_equal(peer_stats(p).given_up, 1);
+	assert_int_equal(peer_logged(p, "try 4 of 4, given up: no reply: poison"), 1);
+	peer_free(p);
+}
+
+static const char *one_connection_only(struct peer *p, const char *address, enum peer_stage at)
+{
+	(void)address;
+	return at == AT_GREETING && p->nopen > 1 ? "421 too many connections" : NULL;
+}
+
+static void failure__server_takes_one_connection_only__all_is_delivered_on_it(void **state)
+{
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be = peer_proxy(p, "be", "a@example.com");
+	uint64_t start = p->now, i;
+
+	(void)state;
+	p->hook = one_connection_only;
+	peer_mailer(p, be, "mx1:25");
+	for (i = 0; i < 500; i++)
+		peer_raise(p, be, i, "x");
+	peer_run(p);
+	assert_int_equal(p->nmails, 500); /* those of the connections that failed, too */
+	assert_int_equal(p->now, start);
+	assert_int_equal(p->nopened, 4);
+	assert_int_equal(peer_logged(p, "failed: temporary failure at greeting: 421 too many connections"), 3);
+	assert_int_equal(peer_logged(p, ", try "), 0);
+	peer_free(p);
+}
+
+/* --- slow replies to the final dot --- */
+
+static void final_reply__slow__holds_its_lane_alone(void **state)
+{
+	enum peer_mode mode;
+
+	(void)state;
+	for (mode = 0; mode < PEER_MODES; mode++) {
+		struct peer *p = peer_new(mode);
+		struct engine_proxy *be = peer_proxy(p, "be", "a@example.com");
+		uint64_t start = p->now, i;
+
+		p->rules[0] = (struct peer_rule){ NULL, AT_MESSAGE, "slow", PEER_MUTE, 1 };
+		peer_mailer(p, be, "mx1:25");
+		peer_raise(p, be, 100, "slow");
+		peer_raise(p, be, 100, "after");
+		for (i = 0; i < 20; i++)
+			peer_raise(p, be, i, "x");
+		peer_run(p);
+		peer_tick(p, start + 10000); /* one may have been on the way behind it */
+		assert_int_equal(peer_took(p, NULL, NULL, "x"), 20);
+		assert_int_equal(p->nopen, 1);
+		assert_int_equal(engine_deadline(p->engine, p->now), start + 300000);
+		peer_wait(p);
+		assert_int_equal(peer_logged(p, "unknown whether accepted"), 1);
+		peer_finish(p);
+		assert_int_equal(p->now, start + 301000);
+		assert_int_equal(p->nmails, 22);
+		assert_string_equal(p->mails[20].text, "slow");
+		assert_string_equal(p->mails[21].text, "after");
+		peer_free(p);
+	}
+}
+
+static void final_reply__slow_ones__make_room_for_others_within_a_bound(void **state)
+{
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be = peer_proxy(p, "be", "a@example.com");
+	uint64_t start = p->now, i;
+
+	(void)state;
+	p->plain = true;
+	p->rules[0] = (struct peer_rule){ NULL, AT_MESSAGE, NULL, PEER_MUTE, 0 };
+	peer_mailer(p, be, "mx1:25");
+	for (i = 0; i < 100; i++)
+		peer_raise(p, be, i, "x");
+	peer_run(p);
+	for (i = 0; i < 5; i++) {
+		assert_int_equal(p->nopen, 4 + 4 * i);
+		assert_int_equal(engine_deadline(p->engine, p->now), start + (i < 4 ? (i + 1) * 10000 : 300000));
+		peer_wait(p);
+	}
+	assert_int_equal(p->most_open, MAILER_LINGER_MAX + MAILER_MAXCONN);
+	p->rules[0].reply = NULL;
+	peer_finish(p);
+	assert_int_equal(p->nmails, 100);
+	assert_int_equal(p->most_open, MAILER_LINGER_MAX + MAILER_MAXCONN);
+	peer_free(p);
+}
+
+static void final_reply__slow__no_mail_is_taken_behind_it_while_it_is_waited_for(void **state)
+{
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be = peer_proxy(p, "be", "a@example.com");
+	uint64_t start = p->now;
+
+	(void)state;
+	p->maxconn = 1;
+	p->rules[0] = (struct peer_rule){ NULL, AT_MESSAGE, "slow", PEER_MUTE, 1 };
+	peer_mailer(p, be, "mx1:25");
+	peer_raise(p, be, 1, "slow");
+	peer_run(p);
+	peer_raise(p, be, 2, "two");
+	assert_int_equal(engine_connect(p->engine, p->now), -1);
+	peer_tick(p, start + 5000);
+	assert_int_equal(engine_want(p->engine, 0), ENGINE_WANT_READ);
+	assert_int_equal(engine_deadline(p->engine, p->now), start + 10000);
+	peer_wait(p);
+	assert_string_equal(peer_order(p, "a@example.com"), "two");
+	peer_finish(p);
+	assert_string_equal(peer_order(p, "a@example.com"), "two slow");
+	peer_free(p);
+}
+
+/* A wait that another mail's wait went before is not added to it. */
+static void final_reply__one_after_another__each_wait_counts_alone(void **state)
+{
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be = peer_proxy(p, "be", "a@example.com");
+	uint64_t i;
+
+	(void)state;
+	p->maxconn = 1;
+	peer_mailer(p, be, "mx1:25");
+	for (i = 0; i < 4; i++)
+		peer_raise(p, be, i, "x");
+	p->rules[0] = (struct peer_rule){ NULL, AT_MESSAGE, NULL, PEER_MUTE, 1 };
+	peer_run(p);
+	for (i = 0; i < 4; i++) { /* the server wakes up each time after 8 s, with all that it has to say by then */
+		struct peer_connection *c = &p->slots[0];
+
+		assert_true(c->mute);
+		peer_tick(p, p->now + 8000);
+		assert_int_equal(p->nopen, 1);
+		c->mute = false;
+		c->out_len = (size_t)sprintf(c->out, "250 late\r\n");
+		c->mail = false;
+		c->nrcpt = 0;
+		p->used[0] = 0;
+		peer_serve(p, c, "mx1:25");
+		peer_run(p);
+	}
+	assert_int_equal(peer_stats(p).accepted, 4);
+	assert_int_equal(p->nopened, 1);
+	peer_finish(p);
+	peer_free(p);
+}
+
+/* --- the host --- */
+
+static void expired__each_once__is_cut_by_the_host(void **state)
+{
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be = peer_proxy(p, "be", "a@example.com");
+	uint64_t start = p->now;
+
+	(void)state;
+	p->rules[0] = (struct peer_rule){ NULL, AT_GREETING, NULL, PEER_MUTE, 0 };
+	peer_mailer(p, be, "mx1:25");
+	peer_raise(p, be, 1, "x");
+	peer_raise(p, be, 2, "y");
+	peer_run(p);
+	assert_int_equal(engine_deadline(p->engine, p->now), start + 10000);
+	engine_tick(p->engine, start + 9999);
+	assert_int_equal(engine_expired(p->engine), -1);
+	engine_tick(p->engine, start + 10000);
+	assert_int_equal(engine_expired(p->engine), 0);
+	assert_int_equal(engine_expired(p->engine), 1);
+	assert_int_equal(engine_expired(p->engine), -1);
+	engine_tick(p->engine, start + 10001);
+	assert_int_equal(engine_expired(p->engine), -1);
+	assert_int_equal(engine_want(p->engine, 0), ENGINE_WANT_CLOSE);
+	assert_string_equal(engine_address(p->engine, 1), "mx1:25");
+	engine_free(p->engine);
+}
+
+static void slot__not_in_use__is_harmless(void **state)
+{
+	static const int slots[] = { -1, 0, 3, 15, 16, 1000 };
+	struct peer *p = peer_new(PEER_NEED);
+	const char *data;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(slots) / sizeof(*slots); i++) {
+		engine_connected(p->engine, slots[i], 1);
+		engine_feed(p->engine, slots[i], "x", 1, 1);
+		engine_ack(p->engine, slots[i], 1, 1);
+		engine_eof(p->engine, slots[i], 1);
+		engine_release(p->engine, slots[i], 1);
+		assert_int_equal(engine_want(p->engine, slots[i]), ENGINE_WANT_CLOSE);
+		assert_int_equal(engine_need(p->engine, slots[i]), 0);
+		assert_int_equal(engine_peek(p->engine, slots[i], &data), 0);
+		assert_string_equal(engine_address(p->engine, slots[i]), "");
+		assert_string_equal(engine_mailer_name(p->engine, slots[i]), "");
+	}
+	peer_free(p);
+}
+
+/* Two alerts for two recipients, and then <acts> acts of the host. False when there was nothing more to do. */
+static bool some_acts(struct peer *p, struct engine_proxy **be, size_t acts)
+{
+	size_t n = 0;
+	int slot;
+
+	*be = peer_proxy(p, "be", "a@example.com, b@example.com");
+	peer_mailer(p, *be, "mx1:25");
+	p->maxconn = 1;
+	peer_mailer(p, *be, "mx2:25");
+	peer_raise(p, *be, 1, "one");
+	peer_raise(p, *be, 1, "two");
+	peer_raise(p, *be, 2, "other");
+	while (peer_connect(p) || p->nopen) {
+		for (slot = 0; slot < PEER_SLOTS; slot++) {
+			if (!p->slots[slot].open)
+				continue;
+			if (n++ == acts)
+				return true;
+			assert_true(peer_step(p, slot));
+		}
+	}
+	return false;
+}
+
+static void host__releases_in_any_state__nothing_is_lost(void **state)
+{
+	static const char *const addresses[] = { "mx1:25", "mx2:25" }, *const texts[] = { "one", "two", "other" };
+	static const char *const rcpts[] = { "a@example.com", "b@example.com" };
+	bool more = true;
+	size_t acts;
+
+	(void)state;
+	for (acts = 0; more; acts++) {
+		struct peer *p = peer_new(PEER_BYTES);
+		struct engine_proxy *be;
+		int slot;
+		size_t i;
+
+		more = some_acts(p, &be, acts);
+		for (slot = 0; slot < PEER_SLOTS; slot++) {
+			if (p->slots[slot].open)
+				peer_release(p, slot);
+		}
+		assert_int_equal(peer_stats(p).connections, 0);
+		peer_finish(p);
+		for (i = 0; i < 12; i++)
+			assert_true(peer_took(p, addresses[i / 6], rcpts[i / 3 % 2], texts[i % 3]) > 0);
+		assert_int_equal(peer_stats(p).accepted, 12);
+		assert_int_equal(peer_stats(p).given_up + peer_stats(p).refused, 0);
+		peer_free(p);
+	}
+	assert_true(acts > 1000);
+}
+
+static void engine__freed_in_any_state__leaves_nothing(void **state)
+{
+	bool more = true;
+	size_t acts;
+
+	(void)state;
+	for (acts = 0; more; acts += 7) {
+		struct peer *p = peer_new(PEER_BYTES);
+		struct engine_proxy *be;
+
+		more = some_acts(p, &be, acts);
+		engine_free(p->engine); /* what is left, a leak checker finds */
+	}
+}
+
+/* --- memory --- */
+
+static void memory__any_allocation_fails__no_alert_is_lost_silently(void **state)
+{
+	bool failed = true;
+	long n;
+
+	(void)state;
+	for (n = 0; failed; n++) {
+		struct peer *p = peer_new(PEER_WHOLE);
+		struct engine_proxy *be = peer_proxy(p, "be", "a@example.com, b@example.com");
+		struct engine_stats s;
+		uint64_t i;
+
+		p->rules[0] = (struct peer_rule){ NULL, AT_RCPT, "<b@", "450 later", 1 };
+		p->rules[1] = (struct peer_rule){ "mx1:25", AT_RCPT, "<a@", "550 never", 1 };
+		p->rules[2] = (struct peer_rule){ "mx2:25", AT_MESSAGE, NULL, PEER_CLOSE, 1 };
+		peer_mailer(p, be, "mx1:25");
+		peer_mailer(p, be, "mx2:25");
+		unit_fail_at(n);
+		for (i = 0; i < 6; i++)
+			peer_raise(p, be, i / 2, "x");
+		peer_finish(p);
+		failed = unit_failed();
+		s = peer_stats(p);
+		assert_int_equal(s.raised, 12);
+		assert_int_equal(s.accepted + s.refused + s.given_up + 2 * s.dropped, 24);
+		assert_int_equal(s.given_up, 0); /* one moment without memory is not the end of an alert */
+		assert_true(s.dropped <= (failed ? 2 : 0));
+		assert_int_equal(p->nmails, s.accepted);
+		peer_tick(p, p->now + ENGINE_BURST_MS);
+		assert_int_equal(peer_logged(p, "memory is short"), s.dropped);
+		peer_free(p);
+	}
+	assert_true(n > 100);
+}
+
+static void memory__short_when_a_connection_is_opened__is_tried_again(void **state)
+{
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be = peer_proxy(p, "be", "a@example.com");
+
+	(void)state;
+	peer_mailer(p, be, "mx1:25");
+	peer_raise(p, be, 1, "x");
+	unit_fail_at(0);
+	assert_int_equal(engine_connect(p->engine, p->now), -1);
+	assert_true(unit_failed());
+	assert_true(engine_deadline(p->engine, p->now) <= p->now + 1000);
+	peer_finish(p);
+	assert_int_equal(p->nmails, 1);
+	peer_free(p);
+}
+
+static void message__too_large_for_a_session__is_given_up_alone(void **state)
+{
+	static char huge[SMTP_CLIENT_MESSAGE_MAX + 1];
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be = peer_proxy(p, "be", "a@example.com");
+
+	(void)state;
+	memset(huge, 'x', sizeof(huge) - 1);
+	peer_mailer(p, be, "mx1:25");
+	peer_raise(p, be, 1, huge);
+	peer_raise(p, be, 1, "one");
+	peer_run(p);
+	assert_string_equal(peer_order(p, "a@example.com"), "one");
+	assert_int_equal(peer_stats(p).given_up, 1);
+	assert_int_equal(peer_logged(p, "try 1 of 4, given up: limit reached: xxx"), 1);
+	assert_int_equal(p->nopened, 1);
+	peer_free(p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(failure__at_any_stage__is_retried_three_times_then_given_up),
+		cmocka_unit_test(failure__at_any_stage__delays_no_other_mailer_and_comes_back),
+		cmocka_unit_test(failure__long_outage__is_tried_by_one_connection_and_loses_little),
+		cmocka_unit_test(failure__four_break_at_once__costs_each_alert_one_try),
+		cmocka_unit_test(failure__one_mails_own__costs_the_others_a_pause_at_most),
+		cmocka_unit_test(failure__server_takes_one_connection_only__all_is_delivered_on_it),
+		cmocka_unit_test(final_reply__slow__holds_its_lane_alone),
+		cmocka_unit_test(final_reply__slow_ones__make_room_for_others_within_a_bound),
+		cmocka_unit_test(final_reply__slow__no_mail_is_taken_behind_it_while_it_is_waited_for),
+		cmocka_unit_test(final_reply__one_after_another__each_wait_counts_alone),
+		cmocka_unit_test(expired__each_once__is_cut_by_the_host),
+		cmocka_unit_test(slot__not_in_use__is_harmless),
+		cmocka_unit_test(host__releases_in_any_state__nothing_is_lost),
+		cmocka_unit_test(engine__freed_in_any_state__leaves_nothing),
+		cmocka_unit_test(memory__any_allocation_fails__no_alert_is_lost_silently),
+		cmocka_unit_test(memory__short_when_a_connection_is_opened__is_tried_again),
+		cmocka_unit_test(message__too_large_for_a_session__is_given_up_alone),
+	};
+
+	return cmocka_run_group_tests_name("engine failure", tests, NULL, NULL);
+}
