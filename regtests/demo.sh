@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.." || exit 1
 TOP=$PWD
 WAIT_S=10
 TO=ops@example.org
-haproxy_pid= sink_pid=
+haproxy_pid='' sink_pid=''
 
 title() { printf '\n\033[1m== %s\033[0m\n\n' "$1"; }
 [ -t 1 ] || title() { printf '\n== %s\n\n' "$1"; }

@@ -1,0 +1,113 @@
+# site.sh - what the interop tests share: a HAProxy with servers to stop and start, which mails to a real mail server,
+# and to a smtp_sink that keeps the same messages as they came. Sourced by them; sources test.sh.
+#
+#   until_true SECS COMMAND...    repeats it until it succeeds; fails after SECS
+#   site_start N PORT TO          N servers, all up; the mail server's port on 127.0.0.1; `email-alert to`, as it
+#                                 stands between double quotes. `sinkctl web close|open N|all` stops and starts
+#                                 servers.
+#   site_stop                     ends HAProxy
+#   site_said PATTERN             whether a line of HAProxy's log matches
+#   site_compare BOX...           compares all mails in each BOX, which is MAILBOX=FOLDER, with what the sink got, by
+#                                 same.pl, and prints what it prints
+#   site_arrive N BOX...          waits until the sink and each BOX have N mails: each of them once, and as sent
+
+# shellcheck disable=SC2154 # ports are set by name
+
+interop=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$interop/../lib/test.sh"
+
+: "${HAPROXY_PROGRAM:?names the HAProxy to test}"
+: "${MAILERS_LUA:=$(cd "$B/.." && pwd)/lua/mailers.lua}"
+SENDER=haproxy@lb1.example.net
+WAIT_S=60
+
+until_true() {
+	local end=$((SECONDS + $1 + 1))
+
+	shift
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.02
+	done
+}
+
+site_configure() {
+	local port i=0
+
+	cat <<-END
+		global
+			lua-load $MAILERS_LUA
+			log stdout format raw local0
+		mailers alerts
+			mailer mta 127.0.0.1:$1
+			mailer copy 127.0.0.1:$copy_port
+		defaults
+			mode http
+			log global
+			timeout connect 5s
+			timeout client 5s
+			timeout server 5s
+		frontend web
+			bind unix@$TMPDIR/web
+		backend www
+			email-alert mailers alerts
+			email-alert level notice
+			email-alert from $SENDER
+			email-alert to "$2"
+			email-alert myhostname lb1.example.net
+			option httpchk
+			default-server check inter 100ms fall 2 rise 1
+	END
+	for port in $web_port; do
+		echo "	server s$((++i)) 127.0.0.1:$port"
+	done
+}
+
+site_start() {
+	mkdir "$TMPDIR/sent"
+	sink_start copy --mail-dir "$TMPDIR/sent"
+	tool_start web tcp_target --ports "$1" --reply 'HTTP/1.0 200 OK\r\n\r\n'
+	site_configure "$2" "$3" > "$TMPDIR/cfg"
+	"$HAPROXY_PROGRAM" -db -f "$TMPDIR/cfg" > "$TMPDIR/log" 2> "$TMPDIR/stderr" < /dev/null &
+	echo $! > "$TMPDIR/haproxy.pid"
+	# The rise of a server that was up is not awaited: two checks of each leave no doubt that all were checked.
+	sinkctl web wait connections $((2 * $1)) $WAIT_S > /dev/null || fail "HAProxy: $(cat "$TMPDIR/stderr")"
+}
+
+site_stop() {
+	local pid
+
+	[ -s "$TMPDIR/haproxy.pid" ] || return 0
+	pid=$(cat "$TMPDIR/haproxy.pid")
+	kill "$pid" || fail "HAProxy is gone: $(tail -n 5 "$TMPDIR/log" "$TMPDIR/stderr")"
+	wait "$pid" || true
+	rm "$TMPDIR/haproxy.pid"
+}
+
+eval "tools_$(declare -f test_cleanup)"
+test_cleanup() {
+	[ ! -s "$TMPDIR/haproxy.pid" ] || kill -KILL "$(cat "$TMPDIR/haproxy.pid")" 2> /dev/null
+	[ -z "$(declare -F mta_stop)" ] || mta_stop
+	tools_test_cleanup
+}
+
+site_said() { grep -Eq -e "$1" "$TMPDIR/log"; }
+
+site_compare() { perl "$interop/same.pl" "$TMPDIR/sent" $SENDER "$@"; }
+
+site_mails() { find "${1#*=}" -type f 2> /dev/null | wc -l; }
+
+site_mails_reach() { [ "$(site_mails "$2")" -ge "$1" ]; }
+
+site_arrive() {
+	local n=$1 box wanted=
+
+	shift
+	sinkctl copy wait mails "$n" $WAIT_S > /dev/null
+	for box; do
+		until_true $WAIT_S site_mails_reach "$n" "$box" || fail "$(site_mails "$box") of $n mails are in ${box%=*}"
+		wanted+="${box%=*} $n $n"$'\n'
+	done
+	equal "${wanted%$'\n'}" "$(site_compare "$@")"
+	equal 0 "$(sinkctl copy get violations)" "$(sinkctl copy violation)"
+}
