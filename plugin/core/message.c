@@ -4,8 +4,8 @@
  * and folding sees neither a control byte nor a line end: the only CRLFs of a message are those that
  * this file adds. An ordinary alert is never folded, and then the bytes are the native sender's.
  *
- * Called once per alert, when it is composed; the message is kept for all tries and recipients.
- * Addresses are not looked at here: the envelope is made by mailbox, not from these headers.
+ * Called for each try of an alert: the same fields give the same bytes. Addresses are not looked at here;
+ * the envelope is made by mailbox, not from these headers.
  */
 #include <stdbool.h>
 #include <string.h>
