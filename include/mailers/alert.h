@@ -48,7 +48,7 @@ enum alert_event_type { ALERT_EVENT_STATE = 0, ALERT_EVENT_ADMIN, ALERT_EVENT_CH
 
 #define ALERT_DESC_MAX  64  /* HAProxy's longest status description is 40 bytes */
 #define ALERT_CAUSE_MAX 96
-#define ALERT_INFO_MAX  256 /* HAProxy's check->desc holds 64 bytes (HCHK_DESC_LEN) */
+#define ALERT_INFO_MAX  256 /* HAProxy's check->desc holds 128 bytes (HCHK_DESC_LEN) */
 
 struct alert_check {
 	bool agent;
