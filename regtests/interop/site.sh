@@ -1,10 +1,11 @@
-# site.sh - what the interop tests share: a HAProxy with servers to stop and start, which mails to a real mail server,
-# and to a smtp_sink that keeps the same messages as they came. Sourced by them; sources test.sh.
+# site.sh - what the interop tests share: a HAProxy with servers to take down and up, which mails to a real mail
+# server, and to a smtp_sink that keeps the same messages as they came. Sourced by them; sources test.sh.
 #
 #   until_true SECS COMMAND...    repeats it until it succeeds; fails after SECS
 #   site_start N PORT TO          N servers, all up; the mail server's port on 127.0.0.1; `email-alert to`, as it
-#                                 stands between double quotes. `sinkctl web close|open N|all` stops and starts
-#                                 servers.
+#                                 stands between double quotes
+#   site_servers down|up          takes all servers down, or up, at once: their health is set on the command line, as
+#                                 health checks would take longer or, on a busy machine, be late and add alerts
 #   site_stop                     ends HAProxy
 #   site_said PATTERN             whether a line of HAProxy's log matches
 #   site_compare BOX...           compares all mails in each BOX, which is MAILBOX=FOLDER, with what the sink got, by
@@ -32,12 +33,11 @@ until_true() {
 }
 
 site_configure() {
-	local port i=0
-
 	cat <<-END
 		global
 			lua-load $MAILERS_LUA
 			log stdout format raw local0
+			stats socket $TMPDIR/cli level admin
 		mailers alerts
 			mailer mta 127.0.0.1:$1
 			mailer copy 127.0.0.1:$copy_port
@@ -47,31 +47,45 @@ site_configure() {
 			timeout connect 5s
 			timeout client 5s
 			timeout server 5s
-		frontend web
-			bind unix@$TMPDIR/web
 		backend www
 			email-alert mailers alerts
 			email-alert level notice
 			email-alert from $SENDER
 			email-alert to "$2"
 			email-alert myhostname lb1.example.net
-			option httpchk
-			default-server check inter 100ms fall 2 rise 1
+			server-template s 1-$3 127.0.0.1:$web_port check inter 1h
 	END
-	for port in $web_port; do
-		echo "	server s$((++i)) 127.0.0.1:$port"
-	done
 }
+
+# site_cli <command>: prints HAProxy's answer.
+site_cli() {
+	perl -MIO::Socket::UNIX -e '
+		alarm 20;
+		my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or exit 1;
+		print $s "$ARGV[1]\n";
+		print <$s>;' "$TMPDIR/cli" "$1"
+}
+
+site_is_up() { site_cli "show info" | grep -q '^Uptime'; }
 
 site_start() {
 	mkdir "$TMPDIR/sent"
 	sink_start copy --mail-dir "$TMPDIR/sent"
-	tool_start web tcp_target --ports "$1" --reply 'HTTP/1.0 200 OK\r\n\r\n'
-	site_configure "$2" "$3" > "$TMPDIR/cfg"
+	tool_start web tcp_target
+	site_configure "$2" "$3" "$1" > "$TMPDIR/cfg"
 	"$HAPROXY_PROGRAM" -db -f "$TMPDIR/cfg" > "$TMPDIR/log" 2> "$TMPDIR/stderr" < /dev/null &
 	echo $! > "$TMPDIR/haproxy.pid"
-	# The rise of a server that was up is not awaited: two checks of each leave no doubt that all were checked.
-	sinkctl web wait connections $((2 * $1)) $WAIT_S > /dev/null || fail "HAProxy: $(cat "$TMPDIR/stderr")"
+	until_true $WAIT_S site_is_up || fail "HAProxy: $(cat "$TMPDIR/stderr")"
+	site_count=$1
+}
+
+site_servers() {
+	local line='' i
+
+	for ((i = 1; i <= site_count; i++)); do
+		line+="set server www/s$i health $1;"
+	done
+	equal '' "$(site_cli "$line" | tr -d '\n')" "HAProxy's answer"
 }
 
 site_stop() {

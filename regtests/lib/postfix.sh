@@ -10,6 +10,8 @@
 # The system's own Postfix, its queue and its configuration stay as they are. The port is one outside of those that
 # the kernel gives to clients, so that it is still free when a Postfix that was stopped comes again.
 
+. "$(dirname "${BASH_SOURCE[0]}")/folder.sh"
+
 POSTFIX_LIFETIME_S=600 # it ends by itself if nobody stopped it
 
 postfix_possible() {
@@ -17,16 +19,6 @@ postfix_possible() {
 }
 
 postfix_program() { echo "$(postconf -dh daemon_directory)/master"; }
-
-# The users of Postfix enter a folder by its name: all above it must let them through.
-postfix_reachable() {
-	local dir=$1
-
-	while [ "$dir" != / ]; do
-		[ -n "$(find "$dir" -prune -perm -o=x)" ] || chmod o+x "$dir" || return 1
-		dir=$(dirname "$dir")
-	done
-}
 
 postfix_main_cf() {
 	local dir=$1 address
@@ -78,7 +70,7 @@ postfix_make() {
 	local dir=$1 owner
 
 	owner=$(postconf -dh mail_owner)
-	mkdir -p "$dir/etc" "$dir/queue/pid" && postfix_reachable "$dir" && postfix_main_cf "$@" > "$dir/etc/main.cf" &&
+	mkdir -p "$dir/etc" "$dir/queue/pid" && folder_open "$dir" && postfix_main_cf "$@" > "$dir/etc/main.cf" &&
 		install -d -o nobody "$dir/mail" && install -d -o "$owner" "$dir/data" &&
 		install -d -o "$owner" -m 700 "$dir"/queue/{active,bounce,corrupt,defer,deferred,flush,hold,incoming} &&
 		install -d -o "$owner" -m 700 "$dir"/queue/{private,saved,trace} &&

@@ -44,14 +44,14 @@ postfix__an_address_list__reaches_all_of_it() {
 	local to='Ops <ops@example.org>, \"Fault, Finder\" <second@example.org> (on call); \"Zürich\" <third@example.org>'
 
 	start 1 "$to"
-	sinkctl web close 1
+	site_servers down
 	site_arrive 1 "$ops" "$second" "$third"
 	equal "$SENDER" "$(header From "$ops")"
 	equal "${to//\\/}" "$(header To "$second")"
 	equal '[HAProxy Alert] Server www/s1 is DOWN' "$(header Subject "$third" | sed 's/,.*//')"
 	equal 8bit "$(header Content-Transfer-Encoding "$third")"
 	site_said 'www/s1 via mta .*: accepted for 3 recipients after .*: 250 2\.0\.0 Ok: queued as'
-	sinkctl web open 1
+	site_servers up
 	site_arrive 2 "$ops" "$second" "$third"
 	equal '[HAProxy Alert] Server www/s1 is UP' "$(header Subject "$third" | sed 's/,.*//')"
 	stop
@@ -59,11 +59,11 @@ postfix__an_address_list__reaches_all_of_it() {
 
 postfix__an_unknown_recipient__is_refused_alone() {
 	start 1 'ops@example.org, ghost@example.org, second@example.org'
-	sinkctl web close 1
+	site_servers down
 	site_arrive 1 "$ops" "$second"
 	site_said 'via mta .*: refused at RCPT for 1 recipient \(<ghost@example\.org>\) .*: 550 5\.1\.1 <ghost@example\.org>'
 	site_said 'via mta .*: accepted for 2 recipients '
-	sinkctl web open 1
+	site_servers up
 	site_arrive 2 "$ops" "$second"
 	equal 2 "$(grep -c ': refused at RCPT' "$TMPDIR/log")" "one refusal for each mail"
 	stop
@@ -71,9 +71,9 @@ postfix__an_unknown_recipient__is_refused_alone() {
 
 postfix__200_servers_at_once__arrive_once() {
 	start 200 'ops@example.org, second@example.org'
-	sinkctl web close all
+	site_servers down
 	site_arrive 200 "$ops" "$second"
-	sinkctl web open all
+	site_servers up
 	site_arrive 400 "$ops" "$second"
 	stop
 	echo "    $(grep -c ': connect from' "$TMPDIR/postfix/log") connections for 400 mails of two recipients"
@@ -106,12 +106,12 @@ postfix__stopped_in_a_storm__gets_all_of_it() {
 	local name mails distinct unknown before
 
 	start 200 ops@example.org
-	sinkctl web close all
+	site_servers down
 	until_true "$WAIT_S" postfix_log_has 20 'postfix/cleanup.*message-id='
 	mta_stop
 	before=$(accepted | wc -l)
 	until_true "$WAIT_S" site_said 'mailer mta .* failed: '
-	sinkctl web open all
+	site_servers up
 	sinkctl copy wait mails 400 "$WAIT_S" > /dev/null
 	mta_start
 	until_true "$WAIT_S" site_mails_reach 400 "$ops"
