@@ -38,15 +38,17 @@ forbid_services() {
 	trap 'exit 1' HUP INT TERM
 }
 
-# Names a host without asking the network: postfix's setup wants one.
+# What apt says is worth reading only if it fails. Its lists are fetched only if without it fails: they are missing
+# or old then.
 install_packages() {
 	DEBIAN_FRONTEND=noninteractive
 	export DEBIAN_FRONTEND
 	# shellcheck disable=SC2086
-	set -- -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 install $1
-	apt-get "$@" </dev/null 2>/dev/null && return 0
-	# The lists are missing or old: the only case that is worth their download.
-	apt-get -qq update </dev/null && apt-get "$@" </dev/null
+	set -- -q -y --no-install-recommends -o Dpkg::Use-Pty=0 install $1
+	output=$(apt-get "$@" 2>&1 </dev/null) && return 0
+	output=$( { apt-get -q update && apt-get "$@"; } 2>&1 </dev/null) && return 0
+	printf '%s\n' "$output" | tail -n 30 >&2
+	return 1
 }
 
 [ $# = 0 ] || PACKAGES=$*
