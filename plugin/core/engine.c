@@ -434,8 +434,6 @@ void engine_tick(struct engine *e, uint64_t now_ms)
 	size_t i;
 
 	queue_tick(e->queue, now_ms);
-	if (e->retry_ms <= now_ms)
-		e->retry_ms = 0;
 	for (i = 0; i < e->nslots; i++) {
 		if (e->slots[i])
 			connection_tick(e, e->slots[i], now_ms);
@@ -454,7 +452,7 @@ uint64_t engine_deadline(const struct engine *e, uint64_t now_ms)
 	const struct mailer *m;
 	size_t i;
 
-	if (e->retry_ms)
+	if (e->retry_ms > now_ms)
 		deadline = engine_earlier(deadline, e->retry_ms);
 	for (i = 0; i < e->nslots; i++) {
 		if (e->slots[i])

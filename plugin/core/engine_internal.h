@@ -69,7 +69,7 @@ struct engine {
 	struct engine_proxy *proxies;
 	struct mailer *mailers;
 	struct mailer *next_mailer;     /* where engine_connect() goes on */
-	uint64_t retry_ms;              /* memory was short when a connection was to be opened; 0 when not */
+	uint64_t retry_ms;              /* memory was short: engine_connect() is worth a call again then */
 	struct connection **slots;
 	size_t nslots, nconnections;
 	char *token;

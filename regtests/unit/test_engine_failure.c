@@ -67,6 +67,8 @@ static void failure__at_any_stage__is_retried_three_times_then_given_up(void **s
 			assert_int_equal(peer_stats(p).given_up, 2);
 			assert_int_equal(p->nmails, 0);
 
+			assert_int_equal(engine_deadline(p->engine, p->now), UINT64_MAX);
+
 			p->rules[0].reply = NULL;
 			peer_raise(p, be, 1, "two");
 			peer_finish(p);
@@ -173,13 +175,63 @@ static void failure__one_mails_own__costs_the_others_a_pause_at_most(void **stat
 		peer_raise(p, be, i, "x");
 	peer_run(p);
 	peer_tick(p, start + 1000);
-	peer_tick(p, start + 2000);
-	assert_int_equal(p->nmails, 50); /* also what was on the way behind it, each time */
+	assert_int_equal(p->nmails, 50); /* also what was on the way behind it */
 	peer_finish(p);
 	assert_int_equal(p->nmails, 50);
 	assert_int_equal(peer_stats(p).given_up, 1);
 	assert_int_equal(peer_logged(p, "try 4 of 4, given up: no reply: poison"), 1);
 	peer_free(p);
+}
+
+/* What was on the way behind it when the session broke. */
+static void failure__one_mails_own__costs_those_behind_it_no_try(void **state)
+{
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be = peer_proxy(p, "be", "a@example.com");
+	struct engine_proxy *other = peer_proxy(p, "other", "b@example.com");
+
+	(void)state;
+	p->rules[0] = (struct peer_rule){ NULL, AT_MESSAGE, "poison", PEER_CLOSE, 0 };
+	p->rules[1] = (struct peer_rule){ NULL, AT_RCPT, "<b@", "450 later", 1 };
+	p->maxconn = 1;
+	peer_mailer(p, be, "mx1:25");
+	peer_mailer(p, other, "mx1:25");
+	peer_raise(p, be, 1, "poison");
+	peer_raise(p, other, 2, "victim");
+	peer_run(p);
+	assert_int_equal(p->used[0], 1);
+	assert_int_equal(p->used[1], 0);
+	peer_wait(p);
+	assert_int_equal(peer_logged(p, "(<b@example.com>) after 1.000s, try 1 of 4: 450 later: victim"), 1);
+	peer_finish(p);
+	peer_free(p);
+}
+
+static void failure__then_any_verdict__ends_the_trouble(void **state)
+{
+	static const char *const replies[] = { "250 Ok", "450 later", "550 never" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		struct peer *p = peer_new(PEER_NEED);
+		struct engine_proxy *be = peer_proxy(p, "be", "a@example.com");
+		uint64_t k;
+
+		p->rules[0] = (struct peer_rule){ NULL, AT_CONNECT, NULL, PEER_CLOSE, 1 };
+		p->rules[1] = (struct peer_rule){ NULL, AT_RCPT, NULL, replies[i], 1 };
+		p->rules[2] = (struct peer_rule){ NULL, AT_MESSAGE, NULL, PEER_MUTE, 0 };
+		peer_mailer(p, be, "mx1:25");
+		peer_raise(p, be, 100, "x");
+		peer_run(p);
+		for (k = 0; k < 10; k++)
+			peer_raise(p, be, k, "x");
+		peer_wait(p);
+		assert_int_equal(p->nopen, i ? 4 : 1); /* accepted, but muted: no verdict */
+		peer_tick(p, p->now + 10000);
+		assert_int_equal(p->nopen, i ? 8 : 2);
+		engine_free(p->engine);
+	}
 }
 
 static const char *one_connection_only(struct peer *p, const char *address, enum peer_stage at)
@@ -292,37 +344,71 @@ static void final_reply__slow__no_mail_is_taken_behind_it_while_it_is_waited_for
 	peer_free(p);
 }
 
+/* The server of the connection in <slot> says what it owes. */
+static void wake(struct peer *p, int slot)
+{
+	struct peer_connection *c = &p->slots[slot];
+
+	assert_true(c->open && c->mute);
+	c->mute = false;
+	c->out_len = (size_t)sprintf(c->out, "250 late\r\n");
+	c->mail = false;
+	c->nrcpt = 0;
+	peer_serve(p, c, engine_address(p->engine, slot));
+	peer_run(p);
+}
+
 /* A wait that another mail's wait went before is not added to it. */
 static void final_reply__one_after_another__each_wait_counts_alone(void **state)
 {
+	enum peer_mode mode;
+
+	(void)state;
+	for (mode = 0; mode < PEER_MODES; mode++) {
+		struct peer *p = peer_new(mode);
+		struct engine_proxy *be = peer_proxy(p, "be", "a@example.com");
+		uint64_t i;
+
+		p->maxconn = 1;
+		peer_mailer(p, be, "mx1:25");
+		for (i = 0; i < 4; i++)
+			peer_raise(p, be, i, "x");
+		p->rules[0] = (struct peer_rule){ NULL, AT_MESSAGE, NULL, PEER_MUTE, 1 };
+		peer_run(p);
+		for (i = 0; i < 4; i++) {
+			peer_tick(p, p->now + 8000);
+			assert_int_equal(p->nopen, 1);
+			p->used[0] = 0; /* the next one is slow, too */
+			wake(p, 0);
+		}
+		assert_int_equal(peer_stats(p).accepted, 4);
+		assert_int_equal(p->nopened, 1);
+		peer_free(p);
+	}
+}
+
+static void final_reply__comes_after_all__the_connection_takes_no_other_mail(void **state)
+{
 	struct peer *p = peer_new(PEER_NEED);
 	struct engine_proxy *be = peer_proxy(p, "be", "a@example.com");
-	uint64_t i;
 
 	(void)state;
 	p->maxconn = 1;
+	p->rules[0] = (struct peer_rule){ NULL, AT_MESSAGE, NULL, PEER_MUTE, 2 };
 	peer_mailer(p, be, "mx1:25");
-	for (i = 0; i < 4; i++)
-		peer_raise(p, be, i, "x");
-	p->rules[0] = (struct peer_rule){ NULL, AT_MESSAGE, NULL, PEER_MUTE, 1 };
+	peer_raise(p, be, 1, "slow");
 	peer_run(p);
-	for (i = 0; i < 4; i++) { /* the server wakes up each time after 8 s, with all that it has to say by then */
-		struct peer_connection *c = &p->slots[0];
-
-		assert_true(c->mute);
-		peer_tick(p, p->now + 8000);
-		assert_int_equal(p->nopen, 1);
-		c->mute = false;
-		c->out_len = (size_t)sprintf(c->out, "250 late\r\n");
-		c->mail = false;
-		c->nrcpt = 0;
-		p->used[0] = 0;
-		peer_serve(p, c, "mx1:25");
-		peer_run(p);
-	}
-	assert_int_equal(peer_stats(p).accepted, 4);
-	assert_int_equal(p->nopened, 1);
-	peer_finish(p);
+	peer_wait(p);
+	peer_raise(p, be, 2, "slower"); /* in its place now */
+	peer_run(p);
+	peer_raise(p, be, 3, "waits");
+	peer_tick(p, p->now + 1000);
+	assert_int_equal(p->nopen, 2);
+	wake(p, 0);
+	assert_int_equal(peer_stats(p).accepted, 1);
+	assert_int_equal(p->nopen, 1);
+	wake(p, 1);
+	assert_int_equal(peer_stats(p).accepted, 3);
 	peer_free(p);
 }
 
@@ -501,6 +587,58 @@ static void memory__short_when_a_connection_is_opened__is_tried_again(void **sta
 	peer_free(p);
 }
 
+static void memory__short_when_a_mail_is_submitted__holds_it_for_a_pause_alone(void **state)
+{
+	size_t held = 0;
+	bool failed = true;
+	long n;
+
+	(void)state;
+	for (n = 0; failed; n++) {
+		struct peer *p = peer_new(PEER_NEED);
+		struct engine_proxy *be = peer_proxy(p, "be", "a@example.com");
+		uint64_t start = p->now;
+
+		p->rules[0] = (struct peer_rule){ NULL, AT_MESSAGE, "slow", PEER_MUTE, 1 };
+		p->maxconn = 1;
+		peer_mailer(p, be, "mx1:25");
+		peer_raise(p, be, 1, "slow");
+		peer_raise(p, be, 2, "two"); /* on the way behind it, but for the lack of memory */
+		unit_fail_at(n);
+		peer_run(p);
+		failed = unit_failed();
+		held += p->slots[0].mute && engine_deadline(p->engine, p->now) == start + 1000;
+		while (!peer_took(p, NULL, NULL, "two"))
+			assert_true(peer_wait(p));
+		assert_true(p->now <= start + 11000);
+		peer_finish(p);
+		assert_int_equal(p->nmails, 2);
+		peer_free(p);
+	}
+	assert_true(held > 0);
+}
+
+static void memory__short_but_another_connection_did_the_work__is_forgotten(void **state)
+{
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be = peer_proxy(p, "be", "a@example.com");
+
+	(void)state;
+	peer_mailer(p, be, "mx1:25");
+	peer_raise(p, be, 1, "one");
+	assert_true(peer_connect(p));
+	peer_raise(p, be, 2, "two");
+	unit_fail_at(0);
+	assert_int_equal(engine_connect(p->engine, p->now), -1);
+	assert_true(unit_failed());
+	while (p->nopen)
+		assert_true(peer_step(p, 0));
+	assert_int_equal(p->nmails, 2);
+	peer_tick(p, p->now + ENGINE_RETRY_MS);
+	assert_int_equal(engine_deadline(p->engine, p->now), UINT64_MAX);
+	peer_free(p);
+}
+
 static void message__too_large_for_a_session__is_given_up_alone(void **state)
 {
 	static char huge[SMTP_CLIENT_MESSAGE_MAX + 1];
@@ -528,17 +666,22 @@ int main(void)
 		cmocka_unit_test(failure__long_outage__is_tried_by_one_connection_and_loses_little),
 		cmocka_unit_test(failure__four_break_at_once__costs_each_alert_one_try),
 		cmocka_unit_test(failure__one_mails_own__costs_the_others_a_pause_at_most),
+		cmocka_unit_test(failure__one_mails_own__costs_those_behind_it_no_try),
+		cmocka_unit_test(failure__then_any_verdict__ends_the_trouble),
 		cmocka_unit_test(failure__server_takes_one_connection_only__all_is_delivered_on_it),
 		cmocka_unit_test(final_reply__slow__holds_its_lane_alone),
 		cmocka_unit_test(final_reply__slow_ones__make_room_for_others_within_a_bound),
 		cmocka_unit_test(final_reply__slow__no_mail_is_taken_behind_it_while_it_is_waited_for),
 		cmocka_unit_test(final_reply__one_after_another__each_wait_counts_alone),
+		cmocka_unit_test(final_reply__comes_after_all__the_connection_takes_no_other_mail),
 		cmocka_unit_test(expired__each_once__is_cut_by_the_host),
 		cmocka_unit_test(slot__not_in_use__is_harmless),
 		cmocka_unit_test(host__releases_in_any_state__nothing_is_lost),
 		cmocka_unit_test(engine__freed_in_any_state__leaves_nothing),
 		cmocka_unit_test(memory__any_allocation_fails__no_alert_is_lost_silently),
 		cmocka_unit_test(memory__short_when_a_connection_is_opened__is_tried_again),
+		cmocka_unit_test(memory__short_when_a_mail_is_submitted__holds_it_for_a_pause_alone),
+		cmocka_unit_test(memory__short_but_another_connection_did_the_work__is_forgotten),
 		cmocka_unit_test(message__too_large_for_a_session__is_given_up_alone),
 	};
 

@@ -156,8 +156,10 @@ static void mailer__in_trouble__is_tried_by_one_connection_beside_the_old_ones(v
 	mailer_opened(m, 5000);
 	mailer_works(m, 5000);
 	assert_true(mailer_may_connect(m, 5000));
-	mailer_opened(m, 5000);
-	mailer_closed(m, 5000, false);
+	mailer_opened(m, 5100);
+	mailer_failed(m, 5100, 5200);
+	mailer_closed(m, 5100, false);
+	assert_true(mailer_may_connect(m, 6200)); /* the one that tried has become an old one */
 	mailer_closed(m, 5000, false);
 	assert_int_equal(m->active, 0);
 	mailer_free(m);
