@@ -98,23 +98,32 @@ test_cleanup() {
 	rm -rf "$TMPDIR"
 }
 
-test_one() (
-	TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/test.XXXXXX") || exit 1
+# A test may set a trap for its own EXIT: what must be done in any case is done outside of its shell.
+test_one() {
+	local status
+
+	TMPDIR=$(mktemp -d "$1/test.XXXXXX") || exit 1
 	export TMPDIR
-	trap test_cleanup EXIT
+	test_shell "$2"
+	status=$?
+	test_cleanup
+	return $status
+}
+
+test_shell() (
 	trap 'echo "    line $LINENO: $BASH_COMMAND"' ERR
 	set -eE
 	"$1"
 )
 
 tests_run() {
-	local name passed=0 failed=0
+	local name passed=0 failed=0 folder=${TMPDIR:-/tmp}
 
 	# A function would run without `set -e` as a condition, so the status is looked at afterwards.
 	set +e
 	for name in $(declare -F | sed -n 's/^declare -f \(.*__.*__.*\)/\1/p'); do
 		[[ $name == *${T:-}* ]] || [ -n "${MAILERS_TEST_DRIVER:-}" ] || continue
-		test_one "$name"
+		test_one "$folder" "$name"
 		if [ $? = 0 ]; then
 			passed=$((passed + 1))
 			echo "ok   $name"
