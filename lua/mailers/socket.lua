@@ -1,8 +1,8 @@
 -- socket - the only file that touches a socket of HAProxy's, and knows where they break.
 --
--- * settimeout() is set once, before connect(), and never again: lowering it on a connected socket ends the process
---   on a failed assertion (3.0 to 3.5). It is longer than any deadline: those are the engine's, and the driver cuts
---   a connection whose deadline passed.
+-- * settimeout() is set before connect() and raised after it, and never again: lowering it on a connected socket ends the
+--   process on a failed assertion (3.0 to 3.5). No deadline hangs on it: those are the engine's, and the driver cuts
+--   a connection whose deadline passed. It counts for the connects of all Lua scripts of the process, the last one wins.
 -- * receive() always gets a number of bytes: receive("*l") never returns after half a line (3.0, 3.2), and cuts long lines
 --   (3.4 and newer). The engine says how many bytes are sure to come.
 -- * send() fails with -1 (or a short count), not with nil.
@@ -10,7 +10,10 @@
 --   signal (3.0 to 3.5): such a socket is left to the garbage collector.
 -- * close() closes only our half: against a peer that keeps its half open the descriptor would stay. So what did not end
 --   by the peer's close is shut down by its descriptor first.
-local IDLE_S = 7200
+-- * close() on a socket that is connecting leaves its descriptor to the kernel, which tries for two minutes: it is
+--   shut down too. Lua cannot name it, so it is found by where it goes.
+local CONNECT_S = 30 -- where HAProxy keeps it (2.8, 3.2), a connect that hangs ends without us too
+local IDLE_S = 900   -- longer than the reply to a final dot may take
 
 local concat = table.concat
 
@@ -23,20 +26,23 @@ function socket.new(engine)
 	self.engine = engine
 	self.bytes = {}
 	self.tcp = core.tcp()
-	self.tcp:settimeout(IDLE_S)
+	self.tcp:settimeout(CONNECT_S)
 	return self
 end
 
 -- Waits for the connection; false when it failed. <address> is HAProxy's own text, port included.
 function socket:connect(address)
 	self.opened = true
+	self.connecting = address
 	local ok, connected = pcall(self.tcp.connect, self.tcp, address)
+	self.connecting = nil
 	if not ok then
 		self.opened = false
 		error(connected, 0)
 	elseif not connected then
 		return false
 	end
+	self.tcp:settimeout(IDLE_S)
 	self.here = self.tcp:getsockname()
 	self.there = self.tcp:getpeername()
 	return true
@@ -81,6 +87,9 @@ function socket:cut()
 	end
 	if self.opened then
 		self.tcp:close()
+	end
+	if self.connecting then
+		self.engine.abort(self.connecting)
 	end
 end
 

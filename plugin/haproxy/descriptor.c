@@ -1,95 +1,150 @@
 /*
  * descriptor - see descriptor.h. Walks the descriptors of the process, as neither HAProxy's Lua nor a
- * chroot without /proc tells a socket's number. It costs a system call a descriptor and is only for connections
- * that have to be cut.
+ * chroot without /proc tells a socket's number. Both calls are only for connections that have to be cut:
+ * a walk costs a system call for each open descriptor.
+ *
+ * A socket that is connecting has a local name, which Lua does not learn, and no peer's name yet. The
+ * kernel tells where it goes by sock_diag (diag.h), with its inode; and the inode tells that it is ours. One
+ * mailer's connections all wait for the same peer: which of them is cut does not matter, as long as it is not one that
+ * just began.
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "descriptor.h"
+#include "diag.h"
 
-/* Parses "1.2.3.4:25" or "::1:25" (HAProxy writes no brackets here; they are taken too). */
-static bool descriptor_parse(const char *text, struct sockaddr_storage *ss)
+#define DESCRIPTOR_MAX   (1 << 20) /* where a walk ends, whatever the limit of the process */
+#define DESCRIPTOR_CHUNK 512
+
+/* A walk over the open descriptors; poll() tells many that are not open with one call. */
+struct descriptor_walk {
+	struct pollfd fds[DESCRIPTOR_CHUNK];
+	int first, count, at, end;
+};
+
+static void descriptor_walk_start(struct descriptor_walk *w)
 {
-	struct sockaddr_in *in4 = (struct sockaddr_in *)(void *)ss;
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)ss;
-	const char *colon = strrchr(text, ':');
-	char host[INET6_ADDRSTRLEN];
-	size_t len;
-	long port;
+	struct rlimit limit = { 0 };
 
-	if (!colon)
-		return false;
-	port = strtol(colon + 1, NULL, 10);
-	len = (size_t)(colon - text);
-	if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
-		text++;
-		len -= 2;
-	}
-	if (port <= 0 || port > 65535 || len >= sizeof(host))
-		return false;
-	memcpy(host, text, len);
-	host[len] = '\0';
-	memset(ss, 0, sizeof(*ss));
-	if (inet_pton(AF_INET, host, &in4->sin_addr) == 1) {
-		in4->sin_family = AF_INET;
-		in4->sin_port = htons((uint16_t)port);
-		return true;
-	}
-	if (inet_pton(AF_INET6, host, &in6->sin6_addr) == 1) {
-		in6->sin6_family = AF_INET6;
-		in6->sin6_port = htons((uint16_t)port);
-		return true;
-	}
-	return false;
+	w->first = 3;
+	w->count = w->at = 0;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	w->end = limit.rlim_cur > DESCRIPTOR_MAX ? DESCRIPTOR_MAX : (int)limit.rlim_cur;
 }
 
-static bool descriptor_same(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+/* Looks at the next chunk; false at the end. */
+static bool descriptor_walk_fill(struct descriptor_walk *w)
 {
-	const struct sockaddr_in *a4 = (const void *)a, *b4 = (const void *)b;
-	const struct sockaddr_in6 *a6 = (const void *)a, *b6 = (const void *)b;
+	int i, found;
 
-	if (a->ss_family != b->ss_family)
+	w->first += w->count;
+	w->count = w->end - w->first < DESCRIPTOR_CHUNK ? w->end - w->first : DESCRIPTOR_CHUNK;
+	w->at = 0;
+	if (w->count <= 0)
 		return false;
-	if (a->ss_family == AF_INET)
-		return a4->sin_port == b4->sin_port && a4->sin_addr.s_addr == b4->sin_addr.s_addr;
-	return a6->sin6_port == b6->sin6_port && !memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof(a6->sin6_addr));
+	for (i = 0; i < w->count; i++)
+		w->fds[i] = (struct pollfd){ .fd = w->first + i };
+	do {
+		found = poll(w->fds, (nfds_t)w->count, 0);
+	} while (found < 0 && errno == EINTR);
+	return found >= 0;
 }
 
-/* An end of <fd> equals <wanted>. A socket that is still connecting has no peer yet: it is let pass. */
-static bool descriptor_end(int fd, const struct sockaddr_storage *wanted, bool peer)
+/* The next open descriptor, or -1. */
+static int descriptor_walk_next(struct descriptor_walk *w)
+{
+	for (;;) {
+		while (w->at < w->count) {
+			const struct pollfd *p = &w->fds[w->at++];
+
+			if (!(p->revents & POLLNVAL))
+				return p->fd;
+		}
+		if (!descriptor_walk_fill(w))
+			return -1;
+	}
+}
+
+/* Is <address> that of an IP socket? Reads what getsockname() and getpeername() say too. */
+static bool descriptor_parse(const char *text, struct address *address)
+{
+	char reason[80];
+
+	return address_parse(address, text, ADDRESS_CLIENT | ADDRESS_NEED_PORT, NULL, NULL, reason, sizeof(reason)) == MAILERS_OK &&
+	       (address->family == ADDRESS_IPV4 || address->family == ADDRESS_IPV6);
+}
+
+static bool descriptor_same(const struct sockaddr_storage *ss, const struct address *address)
+{
+	const struct sockaddr_in *in4 = (const void *)ss;
+	const struct sockaddr_in6 *in6 = (const void *)ss;
+
+	if (ss->ss_family == AF_INET)
+		return address->family == ADDRESS_IPV4 && ntohs(in4->sin_port) == address->port &&
+		       !memcmp(&in4->sin_addr, address->ip, sizeof(in4->sin_addr));
+	return ss->ss_family == AF_INET6 && address->family == ADDRESS_IPV6 && ntohs(in6->sin6_port) == address->port &&
+	       !memcmp(&in6->sin6_addr, address->ip, sizeof(in6->sin6_addr));
+}
+
+static bool descriptor_joins(int fd, const struct address *local, const struct address *remote)
 {
 	struct sockaddr_storage ss = { 0 };
 	socklen_t len = sizeof(ss);
 
-	if (peer)
-		return getpeername(fd, (struct sockaddr *)&ss, &len) != 0 || descriptor_same(&ss, wanted);
-	return getsockname(fd, (struct sockaddr *)&ss, &len) == 0 && descriptor_same(&ss, wanted);
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) != 0 || !descriptor_same(&ss, local))
+		return false;
+	len = sizeof(ss);
+	return getpeername(fd, (struct sockaddr *)&ss, &len) == 0 && descriptor_same(&ss, remote);
 }
 
 bool descriptor_shutdown(const char *local, const char *remote)
 {
-	struct sockaddr_storage here, there;
-	struct rlimit limit;
-	int fd, most, listening;
-	socklen_t len;
+	struct descriptor_walk walk;
+	struct address here, there;
+	int fd;
 
 	if (!descriptor_parse(local, &here) || !descriptor_parse(remote, &there))
 		return false;
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return false;
-	most = limit.rlim_cur > 1 << 20 ? 1 << 20 : (int)limit.rlim_cur;
-	for (fd = 3; fd < most; fd++) {
-		if (!descriptor_end(fd, &here, false) || !descriptor_end(fd, &there, true))
-			continue;
-		len = sizeof(listening);
-		if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && !listening)
+	descriptor_walk_start(&walk);
+	while ((fd = descriptor_walk_next(&walk)) >= 0) {
+		if (descriptor_joins(fd, &here, &there))
 			return shutdown(fd, SHUT_RDWR) == 0;
 	}
 	return false;
+}
+
+bool descriptor_abort(const char *remote)
+{
+	struct diag_socket sockets[DIAG_SOCKETS], *best = NULL, *s;
+	struct descriptor_walk walk;
+	struct address there;
+	int fd, best_fd = -1;
+	struct stat st;
+	size_t n;
+
+	if (!descriptor_parse(remote, &there))
+		return false;
+	n = diag_connecting(&there, sockets);
+	if (!n)
+		return false;
+	descriptor_walk_start(&walk);
+	while ((fd = descriptor_walk_next(&walk)) >= 0) {
+		if (fstat(fd, &st) != 0 || !S_ISSOCK(st.st_mode))
+			continue;
+		for (s = sockets; s < sockets + n; s++) {
+			if (s->inode == st.st_ino && (!best || diag_older(s, best))) {
+				best = s;
+				best_fd = fd;
+			}
+		}
+	}
+	return best && shutdown(best_fd, SHUT_RDWR) == 0;
 }

@@ -2,8 +2,8 @@
  * descriptor - ends a connection of HAProxy's whose Lua socket cannot be ended.
  *
  * Socket:close() only half-closes: against a peer that says nothing the descriptor stays until its time-out, against
- * one that drips for ever. shutdown(2) in both directions ends it at once in every HAProxy, and makes the reader that waits for it
- * return.
+ * one that drips for ever, and one that is still connecting stays until the kernel gives up after two minutes. shutdown(2)
+ * in both directions ends each of them at once, and makes the reader that waits for it return.
  */
 #ifndef HAPROXY_DESCRIPTOR_H
 #define HAPROXY_DESCRIPTOR_H
@@ -14,5 +14,10 @@
  * getpeername() say them. False when there is none.
  */
 bool descriptor_shutdown(const char *local, const char *remote);
+
+/* Of the TCP sockets of this process that are still connecting to <remote>, an address text of HAProxy's, shuts down the one that
+ * tries for the longest time. False when there is none, or the kernel does not tell (no sock_diag).
+ */
+bool descriptor_abort(const char *remote);
 
 #endif

@@ -192,6 +192,13 @@ static int transport_shutdown(lua_State *L)
 	return 1;
 }
 
+/* abort(address): ends a connection of HAProxy's that is still connecting there; false when it found none. */
+static int transport_abort(lua_State *L)
+{
+	lua_pushboolean(L, descriptor_abort(luaL_checkstring(L, 1)));
+	return 1;
+}
+
 void transport_register(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
@@ -200,7 +207,8 @@ void transport_register(lua_State *L)
 		{ "ended", transport_ended },       { "release", transport_release },
 		{ "tick", transport_tick },         { "expired", transport_expired },
 		{ "log", transport_log },           { "note", transport_note },
-		{ "shutdown", transport_shutdown }, { NULL, NULL },
+		{ "shutdown", transport_shutdown }, { "abort", transport_abort },
+		{ NULL, NULL },
 	};
 
 	luaL_setfuncs(L, functions, 0);
