@@ -59,7 +59,7 @@ struct queue_ring {
 };
 
 enum queue_outcome {
-	QUEUE_RETRY = 0, /* stays at its lane's head, ready at once and first of its route; not counted as a try */
+	QUEUE_RETRY = 0, /* stays at its lane's head, ready at once, first of its route; not counted as a try */
 	QUEUE_DEFERRED,  /* stays at its lane's head, not ready before <until_ms>; counted as a try */
 	QUEUE_DONE,      /* leaves the lane: accepted, refused or given up */
 };
@@ -78,7 +78,7 @@ struct queue_envelope {
 	size_t nrcpt;
 	const char **rcpt;              /* forward-paths */
 	unsigned *attempts;             /* per recipient: tries before this one */
-	struct queue_verdict *verdicts; /* per recipient: the taker fills them before it settles; RETRY at first */
+	struct queue_verdict *verdicts; /* per recipient, RETRY at first: the taker fills them, then settles */
 	void *items;                    /* the queue's own */
 };
 

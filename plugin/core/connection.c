@@ -10,7 +10,6 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine_internal.h"
 
@@ -193,11 +192,12 @@ static bool connection_submit(struct engine *e, struct connection *c, uint64_t n
 
 void connection_run(struct engine *e, struct connection *c, uint64_t now_ms)
 {
-	/* One that lingered ends with its reply: another has taken its place. */
+	/* One that lingered ends with its reply: another has taken its place. A mail that could not be submitted
+	 * is settled in the next run: there is a body or a QUIT to send.
+	 */
 	do
 		connection_events(e, c, now_ms);
 	while (!c->ended && !c->lingering && smtp_client_accepts(c->client) && connection_submit(e, c, now_ms));
-	connection_settle(e, c, now_ms); /* what could not be submitted */
 	if (!c->ended && smtp_client_want(c->client) == SMTP_CLIENT_WANT_SUBMIT)
 		smtp_client_quit(c->client, now_ms);
 }

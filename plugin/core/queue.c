@@ -424,7 +424,8 @@ struct queue_envelope *queue_take(struct queue *q, struct queue_ring *ring)
 	for (i = 0; i < d->nitems; i++) {
 		struct queue_item *item = &d->items[i];
 
-		if (item->state != ITEM_WAITING || item->lane->state != LANE_READY || lane_head(item->lane) != item)
+		if (item->state != ITEM_WAITING || item->lane->state != LANE_READY ||
+		    lane_head(item->lane) != item)
 			continue;
 		queue_lane_set(q, item->lane, LANE_BUSY, false);
 		item->state = ITEM_IN_FLIGHT;

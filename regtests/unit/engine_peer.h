@@ -26,7 +26,7 @@ enum peer_stage {
 /* Replies that are none. */
 static const char PEER_CLOSE[] = "close";           /* closes; at CONNECT: refuses */
 static const char PEER_MUTE[] = "mute";             /* says nothing, for ever */
-static const char PEER_TAKE_CLOSE[] = "take+close"; /* MESSAGE: takes the mail, and closes before it says so */
+static const char PEER_TAKE_CLOSE[] = "take+close"; /* MESSAGE: takes the mail, closes before it says so */
 
 struct peer_rule {
 	const char *address;    /* of the server; NULL: any */
@@ -77,7 +77,8 @@ static struct peer peer_one; /* big, and one at a time is enough */
 
 /* --- the servers --- */
 
-static const char *peer_default(const struct peer *p, const struct peer_connection *c, enum peer_stage at)
+static inline const char *peer_default(const struct peer *p, const struct peer_connection *c,
+                                       enum peer_stage at)
 {
 	switch (at) {
 	case AT_CONNECT:
@@ -101,8 +102,8 @@ static const char *peer_default(const struct peer *p, const struct peer_connecti
 	}
 }
 
-static const char *peer_choose(struct peer *p, const struct peer_connection *c, const char *address,
-                               enum peer_stage at, const char *what)
+static inline const char *peer_choose(struct peer *p, const struct peer_connection *c, const char *address,
+                                      enum peer_stage at, const char *what)
 {
 	const char *reply = p->hook ? p->hook(p, address, at) : NULL;
 	size_t i;
@@ -122,7 +123,7 @@ static const char *peer_choose(struct peer *p, const struct peer_connection *c, 
 }
 
 /* Copies what follows <name> in the message, up to <end>. */
-static void peer_copy_after(char *out, size_t size, const char *message, const char *name, char end)
+static inline void peer_copy_after(char *out, size_t size, const char *message, const char *name, char end)
 {
 	const char *p = strstr(message, name);
 	size_t n;
@@ -135,7 +136,7 @@ static void peer_copy_after(char *out, size_t size, const char *message, const c
 	out[n] = '\0';
 }
 
-static void peer_take(struct peer *p, struct peer_connection *c, const char *address)
+static inline void peer_take(struct peer *p, struct peer_connection *c, const char *address)
 {
 	size_t i;
 
@@ -152,8 +153,8 @@ static void peer_take(struct peer *p, struct peer_connection *c, const char *add
 }
 
 /* The server says what its rules make it say, and changes accordingly. */
-static void peer_answer(struct peer *p, struct peer_connection *c, const char *address, enum peer_stage at,
-                        const char *what)
+static inline void peer_answer(struct peer *p, struct peer_connection *c, const char *address,
+                               enum peer_stage at, const char *what)
 {
 	const char *reply = peer_choose(p, c, address, at, what);
 
@@ -180,7 +181,7 @@ static void peer_answer(struct peer *p, struct peer_connection *c, const char *a
 	}
 }
 
-static void peer_line(struct peer *p, struct peer_connection *c, const char *address, char *line)
+static inline void peer_line(struct peer *p, struct peer_connection *c, const char *address, char *line)
 {
 	static const struct { const char *verb; enum peer_stage at; } verbs[] = {
 		{ "EHLO ", AT_EHLO }, { "HELO ", AT_HELO }, { "RSET", AT_RSET }, { "MAIL FROM:<", AT_MAIL },
@@ -208,7 +209,7 @@ static void peer_line(struct peer *p, struct peer_connection *c, const char *add
 }
 
 /* The server reads what has come. */
-static void peer_serve(struct peer *p, struct peer_connection *c, const char *address)
+static inline void peer_serve(struct peer *p, struct peer_connection *c, const char *address)
 {
 	char *end;
 
@@ -225,7 +226,7 @@ static void peer_serve(struct peer *p, struct peer_connection *c, const char *ad
 
 /* --- the host --- */
 
-static void peer_logs(struct peer *p)
+static inline void peer_logs(struct peer *p)
 {
 	struct engine_log line;
 
@@ -236,7 +237,7 @@ static void peer_logs(struct peer *p)
 	}
 }
 
-static void peer_open(struct peer *p, int slot)
+static inline void peer_open(struct peer *p, int slot)
 {
 	struct peer_connection *c = &p->slots[slot];
 	const char *address = engine_address(p->engine, slot), *reply;
@@ -261,14 +262,14 @@ static void peer_open(struct peer *p, int slot)
 	peer_answer(p, c, address, AT_GREETING, address);
 }
 
-static void peer_release(struct peer *p, int slot)
+static inline void peer_release(struct peer *p, int slot)
 {
 	engine_release(p->engine, slot, p->now);
 	p->slots[slot].open = false;
 	p->nopen--;
 }
 
-static void peer_send(struct peer *p, int slot)
+static inline void peer_send(struct peer *p, int slot)
 {
 	struct peer_connection *c = &p->slots[slot];
 	const char *data;
@@ -285,7 +286,7 @@ static void peer_send(struct peer *p, int slot)
 }
 
 /* False when the host would wait. */
-static bool peer_receive(struct peer *p, int slot)
+static inline bool peer_receive(struct peer *p, int slot)
 {
 	struct peer_connection *c = &p->slots[slot];
 	size_t need = engine_need(p->engine, slot), n = c->out_len;
@@ -311,7 +312,7 @@ static bool peer_receive(struct peer *p, int slot)
 }
 
 /* One act of the host on one connection; false when it would wait. */
-static bool peer_step(struct peer *p, int slot)
+static inline bool peer_step(struct peer *p, int slot)
 {
 	enum engine_want want = engine_want(p->engine, slot);
 
@@ -327,7 +328,7 @@ static bool peer_step(struct peer *p, int slot)
 }
 
 /* Opens what there is to open. */
-static bool peer_connect(struct peer *p)
+static inline bool peer_connect(struct peer *p)
 {
 	bool opened = false;
 	int slot;
@@ -340,7 +341,7 @@ static bool peer_connect(struct peer *p)
 }
 
 /* Goes on until all wait, one act of each connection after the other's. */
-static void peer_run(struct peer *p)
+static inline void peer_run(struct peer *p)
 {
 	bool goes_on = true;
 	int slot;
@@ -354,7 +355,7 @@ static void peer_run(struct peer *p)
 }
 
 /* Ticks at <now>, and cuts what is named. */
-static void peer_tick(struct peer *p, uint64_t now)
+static inline void peer_tick(struct peer *p, uint64_t now)
 {
 	int slot;
 
@@ -370,7 +371,7 @@ static void peer_tick(struct peer *p, uint64_t now)
 }
 
 /* Lets the time pass to the next deadline; false when there is none. */
-static bool peer_wait(struct peer *p)
+static inline bool peer_wait(struct peer *p)
 {
 	uint64_t deadline = engine_deadline(p->engine, p->now);
 
@@ -384,7 +385,7 @@ static bool peer_wait(struct peer *p)
 }
 
 /* Goes on until nothing is queued or open any more. */
-static void peer_finish(struct peer *p)
+static inline void peer_finish(struct peer *p)
 {
 	size_t rounds = 0;
 
@@ -397,7 +398,7 @@ static void peer_finish(struct peer *p)
 
 /* --- a test's own words --- */
 
-static struct peer *peer_new(enum peer_mode mode)
+static inline struct peer *peer_new(enum peer_mode mode)
 {
 	struct peer *p = &peer_one;
 
@@ -409,7 +410,7 @@ static struct peer *peer_new(enum peer_mode mode)
 	return p;
 }
 
-static struct engine_proxy *peer_proxy(struct peer *p, const char *name, const char *to)
+static inline struct engine_proxy *peer_proxy(struct peer *p, const char *name, const char *to)
 {
 	struct engine_proxy_settings settings = {
 		.name = name, .from = "haproxy@example.org", .to = to, .level = ALERT_LEVEL_INFO,
@@ -422,7 +423,7 @@ static struct engine_proxy *peer_proxy(struct peer *p, const char *name, const c
 }
 
 /* Adds the mailer at <address>, which is its name too. */
-static void peer_mailer(struct peer *p, struct engine_proxy *proxy, const char *address)
+static inline void peer_mailer(struct peer *p, struct engine_proxy *proxy, const char *address)
 {
 	struct mailer_settings settings = {
 		.name = address, .address = address, .helo = "lb1.example.org",
@@ -434,7 +435,8 @@ static void peer_mailer(struct peer *p, struct engine_proxy *proxy, const char *
 	assert_int_equal(engine_proxy_mailer(p->engine, proxy, &settings, reason), MAILERS_OK);
 }
 
-static enum mailers_error peer_raise(struct peer *p, struct engine_proxy *proxy, uint64_t server, const char *text)
+static inline enum mailers_error peer_raise(struct peer *p, struct engine_proxy *proxy, uint64_t server,
+                                            const char *text)
 {
 	struct alert_text what = { .level = ALERT_LEVEL_ALERT, .kind = ALERT_KIND_STATE };
 	char name[32];
@@ -445,7 +447,7 @@ static enum mailers_error peer_raise(struct peer *p, struct engine_proxy *proxy,
 }
 
 /* How often does <text> stand in the log? */
-static size_t peer_logged(const struct peer *p, const char *text)
+static inline size_t peer_logged(const struct peer *p, const char *text)
 {
 	const char *s = p->log;
 	size_t n = 0;
@@ -456,7 +458,8 @@ static size_t peer_logged(const struct peer *p, const char *text)
 }
 
 /* How often was a mail taken? NULL: any. */
-static size_t peer_took(const struct peer *p, const char *address, const char *rcpt, const char *text)
+static inline size_t peer_took(const struct peer *p, const char *address, const char *rcpt,
+                               const char *text)
 {
 	size_t i, n = 0;
 
@@ -470,7 +473,7 @@ static size_t peer_took(const struct peer *p, const char *address, const char *r
 }
 
 /* The mails that one recipient got from any server, in the order of their arrival: "one two three". */
-static const char *peer_order(const struct peer *p, const char *rcpt)
+static inline const char *peer_order(const struct peer *p, const char *rcpt)
 {
 	static char order[4096];
 	size_t i, n = 0;
@@ -483,7 +486,7 @@ static const char *peer_order(const struct peer *p, const char *rcpt)
 	return order;
 }
 
-static struct engine_stats peer_stats(const struct peer *p)
+static inline struct engine_stats peer_stats(const struct peer *p)
 {
 	struct engine_stats stats;
 
@@ -492,7 +495,7 @@ static struct engine_stats peer_stats(const struct peer *p)
 }
 
 /* Everything is delivered or said to be lost, and closed. */
-static void peer_free(struct peer *p)
+static inline void peer_free(struct peer *p)
 {
 	struct engine_stats stats = peer_stats(p);
 

@@ -1,84 +1,7 @@
-/* Unit tests of queue: order, sharing of envelopes, fairness, deferral, bounds, failing allocations. The
- * randomised comparison with a plain model is test_queue_model.c.
+/* Unit tests of queue: order, sharing of envelopes, fairness, deferral, failing allocations. Its bounds are in
+ * test_queue_bound.c, the randomised comparison with a plain model in test_queue_model.c.
  */
-#include <mailers/queue.h>
-
-#include "unit.h"
-
-#define MANY ((struct queue_limits){ .alerts = 100000, .bytes = 64u << 20 })
-
-static const char *const rcpts[] = { "a@example.com", "b@example.com", "c@example.com" };
-
-static enum mailers_error add_kind(struct queue *q, struct queue_route *r, uint64_t server, const char *text,
-                                   enum alert_kind kind, size_t *dropped)
-{
-	struct alert_text what = { .level = ALERT_LEVEL_ALERT, .kind = kind };
-	struct queue_alert *a = queue_alert_new(q, server, "be/s1", &what, text, strlen(text), "a date", 1000);
-	enum mailers_error error;
-
-	if (!a)
-		return MAILERS_ERR_NOMEM;
-	error = queue_add(q, r, a, dropped);
-	queue_alert_release(a);
-	return error;
-}
-
-static void add(struct queue *q, struct queue_route *r, uint64_t server, const char *text)
-{
-	size_t dropped = 0;
-
-	assert_int_equal(add_kind(q, r, server, text, ALERT_KIND_STATE, &dropped), MAILERS_OK);
-	assert_int_equal(dropped, 0);
-}
-
-static struct queue_route *route(struct queue *q, struct queue_ring *ring, size_t nrcpt, struct queue_limits limits)
-{
-	struct queue_route *r = queue_route_new(q, ring, NULL, rcpts, nrcpt, &limits);
-
-	assert_non_null(r);
-	return r;
-}
-
-/* Takes the next envelope, which must be <text>'s for the <nrcpt> recipients from <first> on. */
-static struct queue_envelope *take(struct queue *q, struct queue_ring *ring, const char *text, size_t first,
-                                   size_t nrcpt)
-{
-	struct queue_envelope *env = queue_take(q, ring);
-	size_t i;
-
-	assert_non_null(env);
-	assert_string_equal(env->alert->text, text);
-	assert_int_equal(env->nrcpt, nrcpt);
-	for (i = 0; i < nrcpt; i++) {
-		assert_string_equal(env->rcpt[i], rcpts[first + i]);
-		assert_int_equal(env->verdicts[i].outcome, QUEUE_RETRY);
-	}
-	return env;
-}
-
-static void settle(struct queue *q, struct queue_envelope *env, enum queue_outcome outcome, uint64_t until_ms)
-{
-	size_t i;
-
-	for (i = 0; i < env->nrcpt; i++)
-		env->verdicts[i] = (struct queue_verdict){ .outcome = outcome, .until_ms = until_ms };
-	queue_settle(q, env);
-}
-
-/* Takes and delivers one envelope. */
-static void deliver(struct queue *q, struct queue_ring *ring, const char *text, size_t first, size_t nrcpt)
-{
-	settle(q, take(q, ring, text, first, nrcpt), QUEUE_DONE, 0);
-}
-
-static void assert_empty(const struct queue *q, const struct queue_ring *ring)
-{
-	assert_int_equal(queue_lanes(q), 0);
-	assert_int_equal(queue_alerts(q), 0);
-	assert_int_equal(ring->ready, 0);
-	assert_int_equal(ring->alerts, 0);
-	assert_int_equal(queue_deadline(q), UINT64_MAX);
-}
+#include "queue_steps.h"
 
 static void alert__new__copies_its_texts(void **state)
 {
@@ -279,7 +202,7 @@ static void deferral__random_times_and_drops__ends_in_order_of_time(void **state
 	(void)state;
 	queue_ring_init(&ring);
 	r = route(q, &ring, 1, limits);
-	for (i = 0; i < LANES + DROPS; i++) { /* each of the last ones drops the oldest, wherever the heap has it */
+	for (i = 0; i < LANES + DROPS; i++) { /* the last ones drop the oldest, wherever the heap has it */
 		assert_int_equal(add_kind(q, r, i, "x", ALERT_KIND_STATE, &dropped), MAILERS_OK);
 		random = random * 1664525 + 1013904223;
 		until[i] = 1 + (random >> 16) % 1000;
@@ -365,177 +288,6 @@ static void ring__other_mailer__is_apart(void **state)
 	assert_null(queue_take(q, &other));
 	assert_int_equal(other.ready + other.alerts, 0);
 	deliver(q, &ring, "one", 0, 1);
-	queue_free(q);
-}
-
-/* What a route holds, oldest first, as it is delivered: the texts, one letter each. */
-static void assert_holds(struct queue *q, struct queue_ring *ring, const char *texts)
-{
-	char got[64] = "";
-	struct queue_envelope *env;
-
-	while ((env = queue_take(q, ring))) {
-		strcat(got, env->alert->text);
-		settle(q, env, QUEUE_DONE, 0);
-	}
-	assert_string_equal(got, texts);
-}
-
-static void bound__table__drops_what_matters_least(void **state)
-{
-	/* Capitals are state changes, small letters check reports. The first <flights> of them are in flight. */
-	static const struct {
-		const char *adds, *left;
-		size_t limit, flights, dropped;
-	} table[] = {
-		{ "ABCD", "BCD", 3, 0, 1 },   /* the oldest */
-		{ "aBcD", "BcD", 3, 0, 1 },
-		{ "AbCdE", "ACE", 3, 0, 2 },  /* reports before state changes, oldest first */
-		{ "ABCd", "ABC", 3, 0, 1 },   /* a report drops no state change: it goes itself */
-		{ "abcD", "bcD", 3, 0, 1 },
-		{ "ABCD", "ACD", 3, 1, 1 },   /* never what is in flight */
-		{ "aBCD", "aCD", 3, 1, 1 },
-		{ "ABC", "AB", 2, 2, 1 },     /* all in flight: the new one goes */
-		{ "abc", "ab", 2, 2, 1 },
-		{ "abC", "ab", 2, 2, 1 },
-		{ "A", "", 0, 0, 1 },
-	};
-	size_t i, k;
-
-	(void)state;
-	for (i = 0; i < sizeof(table) / sizeof(*table); i++) {
-		struct queue_envelope *flying[4];
-		struct queue *q = queue_new();
-		struct queue_ring ring;
-		struct queue_route *r;
-		struct queue_route_stats stats;
-		size_t dropped = 0, itself = 0;
-
-		queue_ring_init(&ring);
-		r = route(q, &ring, 1, (struct queue_limits){ .alerts = table[i].limit, .bytes = 1 << 20 });
-		for (k = 0; table[i].adds[k]; k++) {
-			char text[2] = { table[i].adds[k], '\0' };
-			bool check = text[0] >= 'a';
-			enum mailers_error error;
-
-			error = add_kind(q, r, k, text, check ? ALERT_KIND_CHECK : ALERT_KIND_STATE, &dropped);
-			itself += error == MAILERS_ERR_BOUND;
-			if (k < table[i].flights)
-				flying[k] = take(q, &ring, text, 0, 1);
-		}
-		assert_int_equal(itself, !strchr(table[i].left, table[i].adds[k - 1]) || !table[i].left[0]);
-		assert_int_equal(dropped, table[i].dropped);
-		queue_route_stats(r, &stats);
-		assert_int_equal(stats.alerts, strlen(table[i].left));
-		assert_int_equal(stats.dropped_check + stats.dropped_state, dropped);
-		for (k = table[i].flights; k--; )
-			settle(q, flying[k], QUEUE_RETRY, 0);
-		assert_holds(q, &ring, table[i].left);
-		assert_empty(q, &ring);
-		queue_free(q);
-	}
-}
-
-static void bound__kinds__are_counted_apart(void **state)
-{
-	struct queue *q = queue_new();
-	struct queue_ring ring;
-	struct queue_route *r;
-	struct queue_route_stats stats;
-	size_t i, dropped = 0;
-
-	(void)state;
-	queue_ring_init(&ring);
-	r = route(q, &ring, 2, (struct queue_limits){ .alerts = 2, .bytes = 1 << 20 });
-	for (i = 0; i < 3; i++)
-		add_kind(q, r, i, "c", ALERT_KIND_CHECK, &dropped);
-	for (i = 0; i < 5; i++)
-		add_kind(q, r, i, "s", ALERT_KIND_STATE, &dropped);
-	queue_route_stats(r, &stats);
-	assert_int_equal(dropped, 6);
-	assert_int_equal(stats.dropped_check, 3);
-	assert_int_equal(stats.dropped_state, 3);
-	assert_int_equal(queue_lanes(q), 4);
-	queue_free(q);
-}
-
-static void bound__bytes__hold_and_an_alert_beyond_them_drops_no_other(void **state)
-{
-	static char huge[20000];
-	struct queue *q = queue_new();
-	struct queue_ring ring;
-	struct queue_route *r;
-	struct queue_route_stats stats;
-	size_t dropped = 0, i;
-
-	(void)state;
-	memset(huge, 'x', sizeof(huge) - 1);
-	queue_ring_init(&ring);
-	r = route(q, &ring, 1, (struct queue_limits){ .alerts = 1000, .bytes = 10000 });
-	for (i = 0; i < 100; i++) {
-		assert_int_equal(add_kind(q, r, i, "an alert", ALERT_KIND_STATE, &dropped), MAILERS_OK);
-		queue_route_stats(r, &stats);
-		assert_true(stats.bytes <= 10000);
-		assert_int_equal(stats.alerts + dropped, i + 1);
-	}
-	assert_true(stats.alerts > 10 && stats.bytes > 9000);
-	i = stats.alerts;
-	dropped = 0;
-	assert_int_equal(add_kind(q, r, 1, huge, ALERT_KIND_STATE, &dropped), MAILERS_ERR_BOUND);
-	assert_int_equal(dropped, 1);
-	queue_route_stats(r, &stats);
-	assert_int_equal(stats.alerts, i);
-	queue_free(q);
-}
-
-static void bound__head_dropped__the_lane_goes_on_with_its_next(void **state)
-{
-	struct queue *q = queue_new();
-	struct queue_ring ring;
-	struct queue_route *r;
-	struct queue_envelope *env;
-	size_t dropped = 0;
-
-	(void)state;
-	queue_ring_init(&ring);
-	r = route(q, &ring, 2, (struct queue_limits){ .alerts = 3, .bytes = 1 << 20 });
-	add(q, r, 1, "one");
-	add(q, r, 1, "two");
-	env = take(q, &ring, "one", 0, 2);
-	env->verdicts[0] = (struct queue_verdict){ .outcome = QUEUE_DEFERRED, .until_ms = 9000 };
-	env->verdicts[1].outcome = QUEUE_DONE;
-	queue_settle(q, env);
-	env = take(q, &ring, "two", 1, 1);
-	add(q, r, 2, "other");
-	add_kind(q, r, 3, "another", ALERT_KIND_STATE, &dropped); /* drops "one", whose lane waited */
-	assert_int_equal(dropped, 1);
-	assert_int_equal(queue_deadline(q), UINT64_MAX);
-	settle(q, env, QUEUE_DONE, 0);
-	deliver(q, &ring, "other", 0, 2);
-	deliver(q, &ring, "another", 0, 2);
-	deliver(q, &ring, "two", 0, 1);
-	assert_empty(q, &ring);
-	queue_free(q);
-}
-
-static void bound__head_of_a_ready_lane_dropped__the_lane_keeps_its_turn(void **state)
-{
-	struct queue *q = queue_new();
-	struct queue_ring ring;
-	struct queue_route *r;
-	size_t dropped = 0;
-
-	(void)state;
-	queue_ring_init(&ring);
-	r = route(q, &ring, 1, (struct queue_limits){ .alerts = 3, .bytes = 1 << 20 });
-	add(q, r, 1, "one");
-	add(q, r, 2, "other");
-	add(q, r, 1, "two");
-	add_kind(q, r, 1, "three", ALERT_KIND_STATE, &dropped);
-	assert_int_equal(dropped, 1);
-	deliver(q, &ring, "two", 0, 1);
-	deliver(q, &ring, "other", 0, 1);
-	deliver(q, &ring, "three", 0, 1);
 	queue_free(q);
 }
 
@@ -646,11 +398,6 @@ int main(void)
 		cmocka_unit_test(ring__one_route_has_a_thousand_lanes__the_other_is_served_second),
 		cmocka_unit_test(ring__one_lane_has_a_thousand_alerts__the_others_take_turns_with_it),
 		cmocka_unit_test(ring__other_mailer__is_apart),
-		cmocka_unit_test(bound__table__drops_what_matters_least),
-		cmocka_unit_test(bound__kinds__are_counted_apart),
-		cmocka_unit_test(bound__bytes__hold_and_an_alert_beyond_them_drops_no_other),
-		cmocka_unit_test(bound__head_dropped__the_lane_goes_on_with_its_next),
-		cmocka_unit_test(bound__head_of_a_ready_lane_dropped__the_lane_keeps_its_turn),
 		cmocka_unit_test(queue__freed_with_everything_in_it__leaves_nothing),
 		cmocka_unit_test(add__allocation_fails__queues_nothing),
 		cmocka_unit_test(new_and_take__allocation_fails__lose_nothing),

@@ -85,7 +85,8 @@ static bool ready(struct model *m, const struct model_alert *a, size_t rcpt)
 /* The queue's counts are the model's. */
 static void compare(struct model *m)
 {
-	size_t route, server, rcpt, lanes = 0, alerts = 0, ring_ready[RINGS] = { 0 }, ring_alerts[RINGS] = { 0 }, i;
+	size_t ring_ready[RINGS] = { 0 }, ring_alerts[RINGS] = { 0 }, lanes = 0, alerts = 0;
+	size_t route, server, rcpt, i;
 	uint64_t deadline = UINT64_MAX;
 
 	while (m->first < m->nalerts && !open_alert(&m->alerts[m->first]))
