@@ -215,7 +215,10 @@ static struct server *server_watch(lua_State *L)
 
 int server_track(lua_State *L)
 {
-	server_watch(L);
+	struct server *s = server_watch(L);
+
+	if (s)
+		server_look_first(L, s, 1);
 	return 0;
 }
 

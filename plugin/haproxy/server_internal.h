@@ -59,7 +59,7 @@ struct server_look {
 
 /* Looks at the Server at <reference>. May not raise. */
 void server_look_at(lua_State *L, int reference, struct server_look *look);
-/* Looks at a server that was just found, and mails its state when that is worth a mail. */
+/* Looks at a server that is watched from now on, and mails its state when that is worth a mail. */
 void server_look_first(lua_State *L, struct server *s, int reference);
 /* Counts an event of the server at index <watched>; after many in a row, or a gap, it will be looked at. */
 void server_look_count(lua_State *L, int watched, int reference);

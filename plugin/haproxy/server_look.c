@@ -14,6 +14,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "instance.h"
 #include "server_internal.h"
@@ -173,6 +174,21 @@ static bool server_compare(lua_State *L, struct server *s, int reference)
 	return true;
 }
 
+/* What HAProxy's own sender mails at the start for a server that was down in the state file. It went down in
+ * this process, before anyone could subscribe.
+ */
+static void server_mail_start(lua_State *L, const struct server *s, int reference)
+{
+	struct alert_event ev = {
+		.type = ALERT_EVENT_STATE, .when = time(NULL),
+		.old_state = SERVER_STATE_RUNNING, .new_state = SERVER_STATE_STOPPED,
+	};
+
+	if (!s->origin.via_server)
+		snprintf(ev.cause, sizeof(ev.cause), "changed from server-state after a reload");
+	server_mail_event(L, s, &ev, reference);
+}
+
 void server_look_first(lua_State *L, struct server *s, int reference)
 {
 	struct server_look look;
@@ -184,11 +200,14 @@ void server_look_first(lua_State *L, struct server *s, int reference)
 		return;
 	/* A server may begin its life down (init-state): that is no news. */
 	if (look.state == SERVER_STATE_STOPPED && !(look.has_downs && !look.downs)) {
-		server_mail_found(L, s, SERVER_STATE_STOPPED, false, reference);
+		if (s->added)
+			server_mail_found(L, s, SERVER_STATE_STOPPED, false, reference);
+		else
+			server_mail_start(L, s, reference);
 		s->state = SERVER_STATE_STOPPED;
-		s->found = true;
+		s->found = s->added;
 	}
-	if (server_missed_drain(s, &look)) {
+	if (s->added && server_missed_drain(s, &look)) {
 		server_mail_found(L, s, look.state, true, reference);
 		s->admin |= SERVER_ADMIN_DRAIN;
 		s->found_drain = true;
