@@ -20,8 +20,9 @@
  * tries are used up is given up, and its text goes to the log.
  *
  * A session that fails costs one mail a try, the oldest that it leaves without a verdict: a mail behind one
- * that breaks every session must not perish with it. Whether a RETURNED is counted depends on how the
- * session ended, which may be told after it; so it is decided when the flight is settled.
+ * that breaks every session must not perish with it. It costs none when the server did not let the
+ * connection in while others still work (connection_charges()). Whether a RETURNED is counted depends on how
+ * the session ended, which may be told after it; so it is decided when the flight is settled.
  *
  * Called by connection.c alone.
  */
