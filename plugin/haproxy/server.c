@@ -21,11 +21,15 @@ static bool server_was_told(const struct server *s, const struct alert_event *ev
 	return s->found && !ev->admin && (ev->new_state == SERVER_STATE_STOPPED) == (s->state == SERVER_STATE_STOPPED);
 }
 
-/* Did the server that was just added go down before we could hear it? */
+/* Was the server that was just added down before we could hear of it, and not only in maintenance? Either the first look
+ * showed it, or the first event that we hear ends it.
+ */
 static bool server_was_down(const struct server *s, const struct alert_event *ev)
 {
-	return s->added && s->state == SERVER_STATE_UNKNOWN && ev->when - s->added <= SERVER_ADDED_S &&
-	       !ev->admin && ev->old_state == SERVER_STATE_STOPPED && !(s->downs_known && !s->downs);
+	bool fresh = s->added && s->state == SERVER_STATE_UNKNOWN && ev->when - s->added <= SERVER_ADDED_S &&
+	             !(s->downs_known && !s->downs);
+
+	return (s->untold || fresh) && !ev->admin && ev->old_state == SERVER_STATE_STOPPED;
 }
 
 /* A change of state: is it the next one, one that was mailed already, or one after lost ones? */
@@ -41,13 +45,25 @@ static void server_state_event(lua_State *L, struct server *s, const struct aler
 		server_mail_event(L, s, ev, reference);
 	if (ev->new_state == SERVER_STATE_STOPPED && ev->old_state != SERVER_STATE_STOPPED)
 		s->downs++;
+	if (!ev->admin)
+		s->untold = false; /* this event told it, or the mail above did */
 	s->found = false;
 	s->state = ev->new_state;
 }
 
 static void server_admin_event(lua_State *L, struct server *s, const struct alert_event *ev, int reference)
 {
-	if (!s->found_drain || !(ev->new_admin & SERVER_ADMIN_DRAIN))
+	bool drain = s->found_drain && ev->new_admin & SERVER_ADMIN_DRAIN;
+
+	if (s->untold && ev->new_admin & ~ev->old_admin & SERVER_ADMIN_MAINT) {
+		server_mail_found(L, s, SERVER_STATE_STOPPED, false, reference);
+		s->untold = false;
+	}
+	if (s->untold_drain && ev->old_admin & SERVER_ADMIN_DRAIN)
+		server_mail_found(L, s, SERVER_STATE_RUNNING, true, reference);
+	if ((ev->old_admin | ev->new_admin) & SERVER_ADMIN_DRAIN)
+		s->untold_drain = false;
+	if (!drain)
 		server_mail_event(L, s, ev, reference);
 	s->found_drain = false;
 	s->admin = ev->new_admin;
@@ -172,8 +188,6 @@ static struct server *server_subscribe(lua_State *L)
 	watched = lua_gettop(L);
 	proxy_call(L, 1, "is_backup");
 	s->origin.backup = lua_toboolean(L, -1);
-	if (server_is_drained(L))
-		s->admin = SERVER_ADMIN_DRAIN;
 	instance_lock();
 	s->key = instance_key();
 	instance_unlock();
@@ -196,7 +210,7 @@ static struct server *server_subscribe(lua_State *L)
 	return s;
 }
 
-/* Watches the Server at 1 of the proxy at 2. NULL when it is watched already. */
+/* Watches the Server at 1 of the proxy at 2, and pushes its struct. NULL when it is watched already. */
 static struct server *server_watch(lua_State *L)
 {
 	lua_Integer puid, rid;
@@ -217,8 +231,11 @@ int server_track(lua_State *L)
 {
 	struct server *s = server_watch(L);
 
-	if (s)
-		server_look_first(L, s, 1);
+	if (s) {
+		if (server_is_drained(L))
+			s->admin = SERVER_ADMIN_DRAIN;
+		server_look_start(L, s, 1);
+	}
 	return 0;
 }
 
@@ -228,7 +245,7 @@ int server_found(lua_State *L)
 
 	if (s) {
 		s->added = (int64_t)time(NULL);
-		server_look_first(L, s, 1);
+		server_look_first(L, lua_gettop(L), 1);
 	}
 	lua_pushboolean(L, s != NULL);
 	return 1;

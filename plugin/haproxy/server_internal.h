@@ -28,6 +28,8 @@ struct server {
 	uint64_t downs;                   /* events of an end, as HAProxy counts them */
 	bool downs_known;                 /* <downs> was compared with HAProxy's own count once */
 	int64_t added;                    /* when it was found after the start, 0 for one of the configuration */
+	bool untold;                      /* it was added and seen down; an event that waits may still tell it */
+	bool untold_drain;                /* the same for the drain */
 	bool found;                       /* <state> was found by looking, its event may still come */
 	bool found_drain;                 /* the same for the drain */
 	bool listed;                      /* it will be looked at */
@@ -59,8 +61,12 @@ struct server_look {
 
 /* Looks at the Server at <reference>. May not raise. */
 void server_look_at(lua_State *L, int reference, struct server_look *look);
-/* Looks at a server that is watched from now on, and mails its state when that is worth a mail. */
-void server_look_first(lua_State *L, struct server *s, int reference);
+/* Looks at a server of the configuration that is watched from now on, and mails its state when that is worth a mail. */
+void server_look_start(lua_State *L, struct server *s, int reference);
+/* Looks at a server that was added, watched at index <watched> from now on. A state that is worth a mail is mailed as soon
+ * as it is clear that no event will tell it.
+ */
+void server_look_first(lua_State *L, int watched, int reference);
 /* Counts an event of the server at index <watched>; after many in a row, or a gap, it will be looked at. */
 void server_look_count(lua_State *L, int watched, int reference);
 /* Counts a server that was added: after many in a row all servers will be gone through. */

@@ -8,9 +8,9 @@
  *                 for an even number of lost events leaves no other trace.
  *   SERVER_ADD    after many in a row all servers are gone through, and the unknown ones are watched.
  *
- * An event that was published but not handled yet looks like a lost one. So a picture that does not fit must
- * still be there one look later with no event in between; only the first look at a new server cannot wait, and
- * remembers what it mailed (<found>), for its event may still come.
+ * An event that was published but not handled yet looks like a lost one, for a server that was just added too. So a
+ * picture that does not fit must still be there one look later with no event in between; and the events
+ * that come after all are not mailed again (<found>).
  */
 #include <stdio.h>
 #include <string.h>
@@ -79,6 +79,12 @@ static bool server_missed_state(const struct server *s, const struct server_look
 	       (look->state == SERVER_STATE_RUNNING && s->state == SERVER_STATE_STOPPED);
 }
 
+/* Is it what the first look showed, and no event told? */
+static bool server_still_untold(const struct server *s, const struct server_look *look)
+{
+	return s->untold && look->state == SERVER_STATE_STOPPED && !look->maint;
+}
+
 static bool server_missed_drain(const struct server *s, const struct server_look *look)
 {
 	return look->drain && !(s->admin & SERVER_ADMIN_DRAIN);
@@ -126,7 +132,7 @@ static void server_tell(const struct server *s, const struct server_look *look, 
 /* Takes over what was seen, with a mail for what was missed. */
 static void server_adopt(lua_State *L, struct server *s, const struct server_look *look, int reference)
 {
-	bool state = server_missed_state(s, look), drain = server_missed_drain(s, look);
+	bool state = server_missed_state(s, look) || server_still_untold(s, look), drain = server_missed_drain(s, look);
 
 	if (look->maint)
 		s->admin |= SERVER_ADMIN_MAINT;
@@ -148,21 +154,21 @@ static void server_adopt(lua_State *L, struct server *s, const struct server_loo
 	}
 }
 
-/* Looks at a server whose burst is over. False when it has to be looked at once more. */
+/* Looks at a server whose burst is over, or that was added. False when it has to be looked at once more. */
 static bool server_compare(lua_State *L, struct server *s, int reference)
 {
 	struct server_look look;
 	uint64_t downs;
-	bool missed;
+	bool lost;
 
 	server_look_at(L, reference, &look);
 	downs = server_missed_downs(s, &look);
-	missed = server_missed_state(s, &look) || server_missed_drain(s, &look) || downs;
-	if (missed && !s->doubt) {
+	lost = server_missed_state(s, &look) || downs || (server_missed_drain(s, &look) && !s->untold_drain);
+	if ((lost || s->untold || s->untold_drain) && !s->doubt) {
 		s->doubt = true;
 		return false;
 	}
-	server_tell(s, &look, missed || s->gaps, downs);
+	server_tell(s, &look, lost || s->gaps, downs);
 	if (look.state != SERVER_STATE_UNKNOWN)
 		server_adopt(L, s, &look, reference);
 	if (look.has_downs) {
@@ -170,7 +176,7 @@ static bool server_compare(lua_State *L, struct server *s, int reference)
 		s->downs_known = true;
 	}
 	s->burst = s->gaps = 0;
-	s->doubt = s->listed = false;
+	s->doubt = s->listed = s->untold = s->untold_drain = false;
 	return true;
 }
 
@@ -189,29 +195,23 @@ static void server_mail_start(lua_State *L, const struct server *s, int referenc
 	server_mail_event(L, s, &ev, reference);
 }
 
-void server_look_first(lua_State *L, struct server *s, int reference)
+/* A first look. True when the server is down and was not always: it may begin its life so (init-state), which is no news. */
+static bool server_went_down(lua_State *L, struct server *s, int reference, struct server_look *look)
+{
+	server_look_at(L, reference, look);
+	s->downs_known = look->has_downs;
+	s->downs = look->downs;
+	return look->state == SERVER_STATE_STOPPED && !look->maint && !(look->has_downs && !look->downs);
+}
+
+void server_look_start(lua_State *L, struct server *s, int reference)
 {
 	struct server_look look;
 
-	server_look_at(L, reference, &look);
-	s->downs_known = look.has_downs;
-	s->downs = look.downs;
-	if (look.maint || look.state == SERVER_STATE_UNKNOWN)
+	if (!server_went_down(L, s, reference, &look))
 		return;
-	/* A server may begin its life down (init-state): that is no news. */
-	if (look.state == SERVER_STATE_STOPPED && !(look.has_downs && !look.downs)) {
-		if (s->added)
-			server_mail_found(L, s, SERVER_STATE_STOPPED, false, reference);
-		else
-			server_mail_start(L, s, reference);
-		s->state = SERVER_STATE_STOPPED;
-		s->found = s->added;
-	}
-	if (s->added && server_missed_drain(s, &look)) {
-		server_mail_found(L, s, look.state, true, reference);
-		s->admin |= SERVER_ADMIN_DRAIN;
-		s->found_drain = true;
-	}
+	server_mail_start(L, s, reference);
+	s->state = SERVER_STATE_STOPPED;
 }
 
 /* Protected: puts the Server (2) on the list of those to look at (1: the watched server). */
@@ -235,15 +235,11 @@ static void server_ring(lua_State *L)
 	server_mail_wake(L, ring, false);
 }
 
-void server_look_count(lua_State *L, int watched, int reference)
+static void server_look_later(lua_State *L, int watched, int reference)
 {
 	struct server *s = lua_touserdata(L, watched);
-	uint64_t now = instance_now();
 
-	s->burst = now - s->last_ms < SERVER_BURST_MS ? s->burst + 1 : 1;
-	s->last_ms = now;
-	s->doubt = false;
-	if (s->listed || (s->burst < SERVER_BURST && !s->gaps) || lua_isnil(L, reference))
+	if (s->listed || lua_isnil(L, reference))
 		return;
 	lua_pushcfunction(L, server_list);
 	lua_pushvalue(L, watched);
@@ -252,6 +248,29 @@ void server_look_count(lua_State *L, int watched, int reference)
 	if (!s->listed)
 		lua_pop(L, 1);
 	server_ring(L);
+}
+
+void server_look_count(lua_State *L, int watched, int reference)
+{
+	struct server *s = lua_touserdata(L, watched);
+	uint64_t now = instance_now();
+
+	s->burst = now - s->last_ms < SERVER_BURST_MS ? s->burst + 1 : 1;
+	s->last_ms = now;
+	s->doubt = false;
+	if (s->burst >= SERVER_BURST || s->gaps)
+		server_look_later(L, watched, reference);
+}
+
+void server_look_first(lua_State *L, int watched, int reference)
+{
+	struct server *s = lua_touserdata(L, watched);
+	struct server_look look;
+
+	s->untold = server_went_down(L, s, reference, &look);
+	s->untold_drain = server_missed_drain(s, &look);
+	if (s->untold || s->untold_drain)
+		server_look_later(L, watched, reference);
 }
 
 /* Made at the first call; may raise then. */
