@@ -168,6 +168,8 @@ install: all
 	$(Q)for f in lua/mailers.lua lua/mailers/*.lua; do \
 		[ ! -f $$f ] || install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/haproxy-mailers/$${f#lua/} || exit 1; \
 	done
+	$(Q)sed -i 's|^local INSTALLED = nil |local INSTALLED = "$(PREFIX)/share/haproxy-mailers" |' \
+		$(DESTDIR)$(PREFIX)/share/haproxy-mailers/mailers.lua
 	$(Q)for f in $(B)/lua5.*/mailers/*.so; do \
 		install -D -m 644 $$f $(DESTDIR)$(PREFIX)/lib/haproxy-mailers/$${f#$(B)/} || exit 1; \
 	done

@@ -9,6 +9,15 @@ local function refuse(text)
 	error("haproxy-mailers: " .. text, 0)
 end
 
+-- HAProxy 3.0 and newer lose what the log functions get while the configuration is read.
+local function say(text)
+	if io then
+		io.stderr:write("haproxy-mailers: " .. text .. "\n")
+	else
+		core.Warning("haproxy-mailers: " .. text)
+	end
+end
+
 if not core.event_sub or not core.queue then
 	refuse("this HAProxy has no server events for Lua; HAProxy 2.8 or newer is needed")
 end
@@ -27,9 +36,19 @@ if not debug or not string or not table then
 end
 
 local LUA = _VERSION:match("%d%.%d")
-local HERE = debug.getinfo(1, "S").source:match("^@(.*)/[^/]*$") or "."
+local INSTALLED = nil -- `make install` writes its folder here: a symbolic link to this file does not tell it
 
--- Loads a module of ours from this file's own place without a change to package.path for others.
+-- Where our other files are, without a change to package.path for others.
+local function home()
+	local own = debug.getinfo(1, "S").source:match("^@(.*)/[^/]*$") or "."
+	if INSTALLED and not loadfile(own .. "/mailers/driver.lua") then
+		return INSTALLED
+	end
+	return own
+end
+
+local HERE = home()
+
 local function load_lua(name)
 	local chunk, err = loadfile(HERE .. "/mailers/" .. name .. ".lua")
 	if not chunk then
@@ -81,7 +100,7 @@ end
 local engine = load_engine()
 
 if not engine.claim() then
-	core.Warning("haproxy-mailers: loaded twice, the second lua-load is without effect")
+	say("loaded twice, the second lua-load is without effect; remove it")
 	return
 end
 

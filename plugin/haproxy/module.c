@@ -19,9 +19,10 @@ static int module_claim(lua_State *L)
 /* start(): makes the engine. */
 static int module_start(lua_State *L)
 {
-	if (!instance_start())
-		return luaL_error(L, "cannot start: no memory or no random numbers");
-	return 0;
+	if (instance_start())
+		return 0;
+	lua_pushliteral(L, "haproxy-mailers: cannot start: no memory, or no random numbers; start HAProxy again");
+	return lua_error(L);
 }
 
 int luaopen_mailers_engine(lua_State *L)

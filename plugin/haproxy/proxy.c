@@ -2,6 +2,7 @@
  * proxy - see proxy.h. Only Lua's calls can raise here; the engine's calls stand between them with
  * the lock held for that call alone.
  */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,25 @@ void proxy_call(lua_State *L, int index, const char *method)
 	lua_call(L, 1, 1);
 }
 
+/* Raises an error that is one line for the operator, without a place in a Lua file. Settings may hold any byte. */
+static int proxy_refuse(lua_State *L, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static int proxy_refuse(lua_State *L, const char *format, ...)
+{
+	char text[ENGINE_REASON_MAX], *p;
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	for (p = text; *p; p++) {
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
+	}
+	lua_pushfstring(L, "haproxy-mailers: %s", text);
+	return lua_error(L);
+}
+
 static const char *proxy_field(lua_State *L, int table, const char *name, const char *proxy, const char *key)
 {
 	const char *text;
@@ -33,7 +53,7 @@ static const char *proxy_field(lua_State *L, int table, const char *name, const 
 	lua_getfield(L, table, name); /* stays on the stack: the text is used for as long */
 	text = lua_tostring(L, -1);
 	if (!text)
-		luaL_error(L, "proxy %s: %s is missing; set it, or remove email-alert mailers", proxy, key);
+		proxy_refuse(L, "proxy %.100s: %s is missing; set it, or remove email-alert mailers", proxy, key);
 	return text;
 }
 
@@ -83,9 +103,10 @@ static void proxy_add_mailers(lua_State *L, struct engine_proxy *proxy, const ch
 		settings.timeout_mail_ms = (uint32_t)lua_tointeger(L, -1);
 	lua_getfield(L, conf, "mailservers");
 	servers = lua_gettop(L);
-	if (!lua_istable(L, servers))
-		luaL_error(L, "proxy %s: its mailers section has no mailer line", name);
-	n = proxy_mailer_ids(L, servers);
+	n = lua_istable(L, servers) ? proxy_mailer_ids(L, servers) : 0;
+	if (!n)
+		proxy_refuse(L, "proxy %.100s: its mailers section has no mailer line; add one such as "
+		             "'mailer smtp1 192.0.2.25:25', or remove email-alert mailers", name);
 	for (i = 1; i <= n && i <= PROXY_MAILERS; i++) {
 		lua_rawgeti(L, servers + 1, i);
 		settings.name = lua_tostring(L, -1);
@@ -95,7 +116,7 @@ static void proxy_add_mailers(lua_State *L, struct engine_proxy *proxy, const ch
 		error = engine_proxy_mailer(instance_lock(), proxy, &settings, reason);
 		instance_unlock();
 		if (error)
-			luaL_error(L, "%s", reason);
+			proxy_refuse(L, "%s", reason);
 		lua_pop(L, 2);
 	}
 }
@@ -136,7 +157,7 @@ static int proxy_open(lua_State *L)
 	error = engine_proxy_add(instance_lock(), &settings, &p->engine, reason);
 	instance_unlock();
 	if (error)
-		return luaL_error(L, "%s", reason);
+		return proxy_refuse(L, "%s", reason);
 	proxy_add_mailers(L, p->engine, settings.name, conf);
 	lua_settop(L, conf + 2); /* the table of proxies, the handle */
 	lua_pushvalue(L, -1);

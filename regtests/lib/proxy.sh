@@ -17,8 +17,9 @@
 # same_within SECS WANTED COMMAND...      the same until it prints WANTED
 # syslog_start NAME                       a receiver of UDP log lines in $TMPDIR/NAME.log, its port is in $NAME_port
 #
-# In front of the text stands a global section that loads $haproxy_load (MAILERS_LUA) after the lines of $haproxy_global, and
-# logs to the output of the process, $TMPDIR/NAME.out. $haproxy_log takes the place of that log line.
+# In front of the text stands a global section that loads $haproxy_load (MAILERS_LUA) by $haproxy_directive (lua-load), after
+# the lines of $haproxy_global, and logs to the output of the process, $TMPDIR/NAME.out. $haproxy_log takes the place of
+# that log line.
 
 . "$(dirname "${BASH_SOURCE[0]}")/test.sh"
 
@@ -27,6 +28,7 @@
 START_S=${START_S:-20}
 STOP_S=20
 haproxy_global=
+haproxy_directive=lua-load
 haproxy_load=$MAILERS_LUA
 haproxy_log='log stdout format raw local0'
 mail_timeout=1s
@@ -75,7 +77,7 @@ haproxy_text() {
 			stats socket $TMPDIR/$1.cli level admin
 			$haproxy_log
 			$haproxy_global
-			lua-load $haproxy_load
+			$haproxy_directive $haproxy_load
 		defaults
 			mode http
 			timeout connect 5s
@@ -110,7 +112,7 @@ haproxy_is_up() {
 }
 
 haproxy_is_up_or_gone() {
-	haproxy_is_up "$1" || ! kill -0 "$2" 2>/dev/null
+	haproxy_is_up "$1" || ! is_alive "$2"
 }
 
 haproxy_start() {
@@ -119,13 +121,14 @@ haproxy_start() {
 	shift
 	[ $# != 0 ] || set -- -db
 	haproxy_text "$name" > "$TMPDIR/$name.cfg"
-	"$HAPROXY_PROGRAM" "$@" -f "$TMPDIR/$name.cfg" > "$TMPDIR/$name.out" 2>&1 < /dev/null &
+	"$HAPROXY_PROGRAM" "$@" -p "$TMPDIR/$name.master" -f "$TMPDIR/$name.cfg" > "$TMPDIR/$name.out" 2>&1 < /dev/null &
 	pid=$!
+	disown $pid # or the shell says when it is killed
 	echo $pid > "$TMPDIR/$name.first"
 	case " $* " in
-	*' -D '*) wait $pid && until_true $START_S haproxy_is_up "$name" ;;
-	*) until_true $START_S haproxy_is_up_or_gone "$name" $pid && [ -s "$TMPDIR/$name.pid" ] ;;
-	esac || { sed 's/^/    /' "$TMPDIR/$name.out"; fail "HAProxy $name does not answer"; }
+	*' -D '*) until_true "$START_S" haproxy_is_up "$name" ;;
+	*) until_true "$START_S" haproxy_is_up_or_gone "$name" $pid && [ -s "$TMPDIR/$name.pid" ] ;;
+	esac || fail "HAProxy $name does not answer: $(cat "$TMPDIR/$name.out")"
 }
 
 haproxy_refuses() {
@@ -139,17 +142,28 @@ haproxy_refuses() {
 	[ $status != 0 ] && [ $status -lt 124 ] || fail "it ended with $status: $refusal"
 }
 
-# Is the process that was started gone, and the one that served?
+# Does the process of this id run? One that has ended counts as gone even while nobody has asked for its status.
+is_alive() {
+	local state
+
+	read -r _ _ state _ 2> /dev/null < "/proc/$1/stat" && [ "$state" != Z ]
+}
+
+# Are all processes of it gone: the one that was started, the master and the one that serves?
 haproxy_is_gone() {
-	! kill -0 "$(cat "$TMPDIR/$1.first")" 2>/dev/null && ! kill -0 "$(cat "$TMPDIR/$1.pid")" 2>/dev/null
+	local file
+
+	for file in "$TMPDIR/$1".{first,master,pid}; do
+		[ ! -s "$file" ] || ! is_alive "$(cat "$file")" || return 1
+	done
 }
 
 haproxy_stop() {
-	local name=$1 first
+	local name=$1 file
 
-	first=$(cat "$TMPDIR/$name.first")
-	kill -0 "$first" 2>/dev/null || first=$(cat "$TMPDIR/$name.pid")
-	kill -"${2:-TERM}" "$first" || fail "HAProxy $name is gone: $(cat "$TMPDIR/$name.out")"
+	for file in "$TMPDIR/$1".{first,master,pid}; do
+		[ -s "$file" ] && kill -"${2:-TERM}" "$(cat "$file")" 2>/dev/null && break
+	done
 	until_true $STOP_S haproxy_is_gone "$name" || fail "HAProxy $name does not end"
 }
 
@@ -185,19 +199,18 @@ syslog_start() {
 			$line =~ s/\n*$/\n/;
 			print $out $line;
 		}' "$TMPDIR/$name.port" "$TMPDIR/$name.log" &
+	echo $! > "$TMPDIR/$name.first"
 	until_true $START_S test -s "$TMPDIR/$name.port" || fail "no receiver of log lines"
 	printf -v "${name}_port" '%s' "$(cat "$TMPDIR/$name.port")"
 }
 
-# Ends what a test left running, by ids that it wrote down or that are jobs of its shell.
+# Ends what a test left running, by the ids that were written down.
 eval "tools_$(declare -f test_cleanup)"
 test_cleanup() {
 	local file
 
-	for file in "$TMPDIR"/*.first "$TMPDIR"/*.pid; do
+	for file in "$TMPDIR"/*.first "$TMPDIR"/*.master "$TMPDIR"/*.pid; do
 		[ ! -s "$file" ] || kill -KILL "$(cat "$file")" 2>/dev/null || true
 	done
-	# shellcheck disable=SC2046
-	kill $(jobs -p) 2>/dev/null || true
 	tools_test_cleanup
 }
