@@ -125,6 +125,23 @@ return function(engine, socket, find_servers)
 		end
 	end
 
+	-- Finds what HAProxy did not tell. Pieces of milliseconds: after a storm over thousands of servers it is long.
+	local function reconcile()
+		local again, untold, more
+		repeat
+			again, untold, more = engine.reconcile()
+			if untold then
+				local found = find_servers()
+				engine.note(found > 0 and LEVEL_WARNING or LEVEL_INFO,
+					("many servers were added, HAProxy told of all but %d; all are watched now"):format(found))
+			end
+			if more then
+				core.yield()
+			end
+		until not more
+		return again
+	end
+
 	local function tick()
 		local busy = engine.tick()
 		for slot in engine.expired do
@@ -134,12 +151,7 @@ return function(engine, socket, find_servers)
 			end
 		end
 		count_cuts()
-		local again, untold = engine.reconcile()
-		if untold then
-			local found = find_servers()
-			engine.note(found > 0 and LEVEL_WARNING or LEVEL_INFO, ("many servers were added, HAProxy told of all but %d; " ..
-				"all are watched now"):format(found))
-		end
+		local again = reconcile()
 		dispatch()
 		flush_log()
 		return busy or again

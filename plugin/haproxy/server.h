@@ -23,8 +23,9 @@ int server_track(lua_State *L);
 int server_added(lua_State *L);
 /* engine.found(server, proxy): tracks it, and mails a state that was missed. False when it is tracked already. */
 int server_found(lua_State *L);
-/* engine.reconcile(): looks at the servers whose burst is over. Returns whether it is to be called again, and
- * whether all servers are to be gone through with found(), as HAProxy may have dropped SERVER_ADD.
+/* engine.reconcile(): looks at some of the servers whose burst is over. Returns whether it is to be called again, at
+ * some time; whether all servers are to be gone through with found(), as HAProxy may have dropped SERVER_ADD; and whether it is
+ * to be called again at once.
  */
 int server_reconcile(lua_State *L);
 /* engine.on_wake(wake, revive): functions that are called when work comes, and when nobody seems to do it. */

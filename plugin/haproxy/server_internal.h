@@ -34,6 +34,7 @@ struct server {
 	bool found_drain;                 /* the same for the drain */
 	bool listed;                      /* it will be looked at */
 	bool doubt;                       /* it was looked at once, and the picture did not fit */
+	uint64_t looked_ms;               /* when it was looked at after a burst or its birth */
 	char bytes[];
 };
 

@@ -21,7 +21,9 @@
 
 #define SERVER_BURSTS "haproxy-mailers.bursts" /* registry: watched server -> Server, to look at later */
 #define SERVER_ADDS   "haproxy-mailers.adds"   /* registry: struct server_adds */
-#define SERVER_UNTOLD 100                      /* so many events may wait: in a burst of no more none is lost */
+#define SERVER_UNTOLD  100                     /* so many events may wait: in a burst of no more none is lost */
+#define SERVER_LOOKS   200                     /* looks of one call of reconcile(): 2 to 4 ms */
+#define SERVER_LOOK_MS 100                     /* from one look at a server to the next */
 
 struct server_adds {
 	unsigned burst;   /* SERVER_ADD in a row */
@@ -169,14 +171,16 @@ static bool server_compare(lua_State *L, struct server *s, int reference)
 		return false;
 	}
 	server_tell(s, &look, lost || s->gaps, downs);
-	if (look.state != SERVER_STATE_UNKNOWN)
+	if (look.state != SERVER_STATE_UNKNOWN) { /* of a deleted server events may still come */
 		server_adopt(L, s, &look, reference);
+		s->untold = s->untold_drain = false;
+	}
 	if (look.has_downs) {
 		s->downs = look.downs;
 		s->downs_known = true;
 	}
 	s->burst = s->gaps = 0;
-	s->doubt = s->listed = s->untold = s->untold_drain = false;
+	s->doubt = s->listed = false;
 	return true;
 }
 
@@ -304,20 +308,32 @@ void server_look_added(lua_State *L)
 	server_ring(L);
 }
 
+/* Is it time to look at the server? */
+static bool server_is_due(const struct server *s, uint64_t now)
+{
+	return now - s->last_ms >= SERVER_BURST_MS && now - s->looked_ms >= SERVER_LOOK_MS;
+}
+
 int server_reconcile(lua_State *L)
 {
 	struct server_adds *adds = server_adds(L);
 	uint64_t now = instance_now();
-	lua_Integer left = 0;
-	bool due = adds->due_ms && now >= adds->due_ms;
+	bool due = adds->due_ms && now >= adds->due_ms, left = false;
+	int looks = 0;
 
 	lua_settop(L, 0);
 	luaL_getsubtable(L, LUA_REGISTRYINDEX, SERVER_BURSTS);
-	for (lua_pushnil(L); lua_next(L, 1); lua_settop(L, 2)) {
+	for (lua_pushnil(L); looks < SERVER_LOOKS && lua_next(L, 1); lua_settop(L, 2)) {
 		struct server *s = lua_touserdata(L, 2);
 
-		if (now - s->last_ms < SERVER_BURST_MS || !server_compare(L, s, 3)) {
-			left++;
+		if (!server_is_due(s, now)) {
+			left = true;
+			continue;
+		}
+		looks++;
+		s->looked_ms = now;
+		if (!server_compare(L, s, 3)) {
+			left = true;
 			continue;
 		}
 		lua_pushvalue(L, 2); /* clearing a field is allowed while traversing */
@@ -328,5 +344,6 @@ int server_reconcile(lua_State *L)
 		adds->due_ms = 0;
 	lua_pushboolean(L, left || adds->due_ms);
 	lua_pushboolean(L, due);
-	return 2;
+	lua_pushboolean(L, looks == SERVER_LOOKS);
+	return 3;
 }
