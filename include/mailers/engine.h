@@ -38,6 +38,7 @@ struct engine_proxy;
 #define ENGINE_BURST_MS     1000       /* drops less than this apart are one burst, one line ... */
 #define ENGINE_BURST_MAX_MS 60000      /* ... but none goes untold for longer than this */
 #define ENGINE_RETRY_MS     1000       /* until engine_connect() is worth a call again when memory was short */
+#define ENGINE_RELEASE_MS   5000       /* until a connection that is over and not released is named by engine_expired() */
 #define ENGINE_REASON_MAX   768        /* holds every reason uncut: MAILBOX_REASON_SIZE, a name, a key */
 
 struct engine_settings {
@@ -89,6 +90,9 @@ int engine_connect(struct engine *e, uint64_t now_ms);
 /* Of a slot in use. The strings live as long as the engine. */
 const char *engine_address(const struct engine *e, int slot);
 const char *engine_mailer_name(const struct engine *e, int slot);
+/* A number that is this connection's alone, 1 and up; 0 for a slot not in use. A host whose late calls could meet the slot's next
+ * connection compares it. */
+uint64_t engine_connection_id(const struct engine *e, int slot);
 
 void engine_connected(struct engine *e, int slot, uint64_t now_ms);
 enum engine_want engine_want(const struct engine *e, int slot);
@@ -105,7 +109,9 @@ void engine_release(struct engine *e, int slot, uint64_t now_ms);
 void engine_tick(struct engine *e, uint64_t now_ms);
 /* UINT64_MAX when nothing waits for a time. */
 uint64_t engine_deadline(const struct engine *e, uint64_t now_ms);
-/* A slot whose time is over while its host may be waiting for I/O, each once; -1 when there is no other. */
+/* A slot whose time is over while its host may be waiting for I/O, or whose connection is over and was not released for
+ * ENGINE_RELEASE_MS (again after each of them); -1 when there is no other.
+ */
 int engine_expired(struct engine *e);
 
 /* Alerts queued or in flight, or connections open? */

@@ -1,14 +1,16 @@
 -- driver - the tasks that wait: one dispatcher, one watchdog, and a worker for each connection at a time.
 --
 -- The engine decides what is done; the tasks wait for it. A worker serves one slot of the engine's, again and again: a
--- Lua task that ends costs a full garbage collection when it had a socket. Lua tasks are preempted between any two instructions, so
--- queues and counters live in C; what stands here is written by one task and replaced whole.
+-- Lua task that ends costs a full garbage collection when it had a socket. Lua tasks are preempted between any two
+-- instructions, so queues and counters live in C. A connection is known by its handle, which is never used again: whoever comes late
+-- to one, a worker that was replaced or the watchdog, finds that the engine and the tables here know it no more.
 --
 -- An error ends no task: it is logged and the task goes on, after a pause. A task that HAProxy ended is replaced: the worker
 -- of a connection that was cut and not released by the watchdog, dispatcher and watchdog by revive().
 local TICK_MS = 100       -- how late a deadline may be noticed
 local PAUSE_MS = 1000     -- after an error, so that it cannot spin
 local CUT_TICKS = 50      -- a worker that did not notice for so long that its connection was cut is gone
+local BELLS_MAX = 1000    -- so many rings that the dispatcher did not hear: it is gone
 local LEVEL_ERR, LEVEL_WARNING, LEVEL_INFO = 3, 4, 6
 
 -- <find_servers> watches the servers that no event told of, and returns their number.
@@ -16,9 +18,9 @@ return function(engine, socket, find_servers)
 	local driver = {}
 	local doorbell = core.queue() -- wakes the dispatcher
 	local alarm = core.queue()    -- wakes the watchdog
-	local bells = {}              -- slot -> queue that hands its worker an address
-	local sockets = {}            -- slot -> its open socket
-	local cuts = {}               -- slot -> ticks since its connection was cut
+	local bells = {}              -- slot -> queue that hands its worker a job
+	local jobs = {}               -- handle -> { handle, slot, address, socket }: given to a worker and not finished
+	local cuts = {}               -- handle -> ticks since its connection was cut
 	local generation = 0          -- of dispatcher and watchdog
 
 	local function flush_log()
@@ -37,16 +39,19 @@ return function(engine, socket, find_servers)
 		end
 	end
 
-	-- Moves the bytes of one connection until it is over. <bell> tells whether the slot is still this worker's.
-	local function serve(slot, address, bell)
+	-- Moves the bytes of one connection until it is over.
+	local function serve(job)
+		local handle, want, arg = job.handle, nil, nil
 		local sock = socket.new(engine)
-		local want, arg
 
-		sockets[slot] = sock
-		if sock:connect(address) then
-			want, arg = engine.connected(slot)
+		if engine.wants(handle) == "close" then
+			return -- its time was over before this task got to it: a socket that never connects must not be cut
+		end
+		job.socket = sock
+		if sock:connect(job.address) then
+			want, arg = engine.connected(handle)
 		else
-			want, arg = engine.ended(slot)
+			want, arg = engine.ended(handle)
 		end
 		while want ~= "close" do
 			local bytes, sent
@@ -58,102 +63,118 @@ return function(engine, socket, find_servers)
 				flush_log()
 				sent = sock:send(arg)
 			end
-			if bells[slot] ~= bell then
-				error("replaced while it waited")
-			elseif bytes then
-				want, arg = engine.received(slot, bytes)
+			if bytes then
+				want, arg = engine.received(handle, bytes)
 			elseif sent then
-				want, arg = engine.sent(slot, #arg)
+				want, arg = engine.sent(handle, #arg)
 			else
 				if want == "write" then
-					engine.sent(slot, #arg) -- how much of it went is not known: all of it may have
+					engine.sent(handle, #arg) -- how much of it went is not known: all of it may have
 				end
-				want, arg = engine.ended(slot)
+				want, arg = engine.ended(handle)
 			end
 		end
 	end
 
+	local function finish(job)
+		if job.socket then
+			guarded("close", job.socket.close, job.socket)
+		end
+		engine.release(job.handle)
+		jobs[job.handle] = nil
+		cuts[job.handle] = nil
+		doorbell:push(true)
+		guarded("log", flush_log)
+	end
+
 	local function worker(slot, bell)
 		while bells[slot] == bell do
-			local address = bell:pop_wait()
-			if address and bells[slot] == bell then
-				guarded("connection to " .. address, serve, slot, address, bell)
-			end
-			if address and bells[slot] == bell then
-				local sock = sockets[slot]
-				sockets[slot] = nil
-				cuts[slot] = nil
-				if sock then
-					guarded("close", sock.close, sock)
-				end
-				engine.release(slot)
-				guarded("log", flush_log)
-				doorbell:push(true)
+			local job = bell:pop_wait()
+			if job then
+				guarded("connection to " .. job.address, serve, job)
+				guarded("end of a connection", finish, job)
+			else
+				core.msleep(PAUSE_MS) -- out of memory
 			end
 		end
 	end
 
 	local function dispatch()
-		for slot, address in engine.connect do
-			if not bells[slot] then
-				local bell = core.queue()
+		for handle, slot, address in engine.connect do
+			local bell = bells[slot]
+			if not bell then
+				bell = core.queue()
 				bells[slot] = bell
 				core.register_task(function() worker(slot, bell) end)
 			end
-			bells[slot]:push(address)
+			jobs[handle] = { handle = handle, slot = slot, address = address }
+			bell:push(jobs[handle])
 		end
 	end
 
 	local function dispatcher(mine)
 		while generation == mine do
 			guarded("dispatcher", dispatch)
-			alarm:push(true)
-			doorbell:pop_wait()
+			if not doorbell:pop_wait() then
+				core.msleep(PAUSE_MS) -- out of memory
+			end
+		end
+		doorbell:push(true) -- that ring was for its successor
+	end
+
+	local function cut(handle)
+		local job = jobs[handle]
+		if not job then
+			engine.release(handle) -- nobody has it
+			return
+		end
+		cuts[handle] = 0
+		if job.socket then
+			local ok, err = pcall(job.socket.cut, job.socket)
+			if not ok then
+				engine.note(LEVEL_ERR, "cut: " .. tostring(err))
+			end
+			core.yield() -- it walks over all descriptors of the process
 		end
 	end
 
 	-- A worker that does not come back from a connection that was cut is gone: its slot gets a new one.
 	local function count_cuts()
-		for slot, ticks in pairs(cuts) do
-			if ticks >= CUT_TICKS then
-				cuts[slot], bells[slot], sockets[slot] = nil, nil, nil
-				engine.release(slot)
-				engine.note(LEVEL_WARNING, "a connection's task is gone and was replaced")
+		local handles = {}
+		for handle in pairs(cuts) do -- workers clear theirs meanwhile, which a traversal allows; nothing else
+			handles[#handles + 1] = handle
+		end
+		for _, handle in ipairs(handles) do
+			local job, ticks = jobs[handle], cuts[handle] or 0
+			if not job then
+				cuts[handle] = nil
+			elseif ticks < CUT_TICKS then
+				cuts[handle] = ticks + 1
 			else
-				cuts[slot] = ticks + 1
+				cuts[handle], jobs[handle], bells[job.slot] = nil, nil, nil
+				engine.release(handle)
+				engine.note(LEVEL_WARNING, "a connection's task is gone and was replaced")
 			end
 		end
-	end
-
-	-- Finds what HAProxy did not tell. Pieces of milliseconds: after a storm over thousands of servers it is long.
-	local function reconcile()
-		local again, untold, more
-		repeat
-			again, untold, more = engine.reconcile()
-			if untold then
-				local found = find_servers()
-				engine.note(found > 0 and LEVEL_WARNING or LEVEL_INFO,
-					("many servers were added, HAProxy told of all but %d; all are watched now"):format(found))
-			end
-			if more then
-				core.yield()
-			end
-		until not more
-		return again
 	end
 
 	local function tick()
 		local busy = engine.tick()
-		for slot in engine.expired do
-			cuts[slot] = 0
-			if sockets[slot] then
-				sockets[slot]:cut()
-			end
+		for handle in engine.expired do
+			cut(handle)
 		end
 		count_cuts()
-		local again = reconcile()
+		local again, untold = engine.reconcile()
+		if untold then
+			local found = find_servers()
+			engine.note(found > 0 and LEVEL_WARNING or LEVEL_INFO, ("many servers were added, HAProxy told of all but %d; " ..
+				"all are watched now"):format(found))
+		end
 		dispatch()
 		flush_log()
+		if doorbell:size() > BELLS_MAX then
+			driver.revive()
+		end
 		return busy or again
 	end
 
@@ -169,6 +190,7 @@ return function(engine, socket, find_servers)
 			core.msleep(TICK_MS)
 			while alarm:pop() do end
 		end
+		alarm:push(true)
 	end
 
 	-- Starts dispatcher and watchdog, in place of those before.
@@ -182,6 +204,7 @@ return function(engine, socket, find_servers)
 	-- Called by the event handlers: there is work.
 	function driver.wake()
 		doorbell:push(true)
+		alarm:push(true) -- it dispatches too, should the dispatcher be gone
 	end
 
 	-- Called by the event handlers: there is work, and nobody has ticked for seconds.

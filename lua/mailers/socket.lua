@@ -11,7 +11,7 @@
 -- * close() closes only our half: against a peer that keeps its half open the descriptor would stay. So what did not end
 --   by the peer's close is shut down by its descriptor first.
 -- * close() on a socket that is connecting leaves its descriptor to the kernel, which tries for two minutes: it is
---   shut down too. Lua cannot name it, so it is found by where it goes.
+--   shut down too. Lua cannot name it, so it is found by where it goes, and by not having been there before.
 local CONNECT_S = 30 -- where HAProxy keeps it (2.8, 3.2), a connect that hangs ends without us too
 local IDLE_S = 900   -- longer than the reply to a final dot may take
 
@@ -32,6 +32,7 @@ end
 
 -- Waits for the connection; false when it failed. <address> is HAProxy's own text, port included.
 function socket:connect(address)
+	self.others = self.engine.connecting(address)
 	self.opened = true
 	self.connecting = address
 	local ok, connected = pcall(self.tcp.connect, self.tcp, address)
@@ -88,8 +89,9 @@ function socket:cut()
 	if self.opened then
 		self.tcp:close()
 	end
-	if self.connecting then
-		self.engine.abort(self.connecting)
+	local address = self.connecting
+	if address then
+		self.engine.abort(address, self.others)
 	end
 end
 

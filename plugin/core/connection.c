@@ -100,6 +100,7 @@ static void connection_event(struct engine *e, struct connection *c, const struc
 		/* fall through */
 	case SMTP_EVENT_CLOSED:
 		c->ended = true;
+		c->ended_ms = now_ms;
 		mailer_ended(c->mailer, c->lingering);
 		break;
 	}
@@ -208,8 +209,11 @@ void connection_tick(struct engine *e, struct connection *c, uint64_t now_ms)
 
 	smtp_client_tick(c->client, now_ms);
 	connection_events(e, c, now_ms);
-	if (!over && c->ended)
+	/* A host that lost its way before the release would hold the place for ever. */
+	if (c->ended && (!over || now_ms - c->ended_ms >= ENGINE_RELEASE_MS)) {
 		c->expired = true;
+		c->ended_ms = now_ms;
+	}
 }
 
 void connection_free(struct engine *e, struct connection *c, uint64_t now_ms)
@@ -227,6 +231,8 @@ uint64_t connection_deadline(const struct connection *c)
 {
 	uint64_t linger, client = smtp_client_deadline(c->client);
 
+	if (c->ended)
+		return c->ended_ms + ENGINE_RELEASE_MS;
 	if (!c->final_since_ms || c->lingering || c->mailer->lingering >= MAILER_LINGER_MAX)
 		return client;
 	linger = c->final_since_ms + c->mailer->settings.timeout_mail_ms;

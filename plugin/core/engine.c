@@ -299,6 +299,7 @@ int engine_connect(struct engine *e, uint64_t now_ms)
 	e->retry_ms = c ? 0 : now_ms + ENGINE_RETRY_MS;
 	if (!c)
 		return -1;
+	c->id = ++e->last_id;
 	e->slots[slot] = c;
 	e->next_mailer = m->next;
 	e->nconnections++;
@@ -322,6 +323,13 @@ const char *engine_mailer_name(const struct engine *e, int slot)
 	const struct connection *c = engine_connection(e, slot);
 
 	return c ? c->mailer->settings.name : "";
+}
+
+uint64_t engine_connection_id(const struct engine *e, int slot)
+{
+	const struct connection *c = engine_connection(e, slot);
+
+	return c ? c->id : 0;
 }
 
 void engine_connected(struct engine *e, int slot, uint64_t now_ms)

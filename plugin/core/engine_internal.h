@@ -51,6 +51,7 @@ struct connection {
 	struct mailer *mailer;
 	struct smtp_client *client;
 	struct flight flights[CONNECTION_FLIGHTS];
+	uint64_t id;                    /* never used again */
 	unsigned taken;                 /* mails so far */
 	uint64_t opened_ms;
 	uint64_t final_since_ms;        /* when it began to wait for the reply to a final dot; 0 when not */
@@ -60,7 +61,8 @@ struct connection {
 	bool charged;                   /* ... and a mail was charged for it */
 	bool ended;                     /* the session is over, in whatever way; nothing is in flight any more */
 	bool lingering;                 /* counted in mailer.lingering, not in mailer.active */
-	bool expired;                   /* ended by its deadline: the host must be told */
+	uint64_t ended_ms;              /* when it ended, or the host was last told to release it */
+	bool expired;                   /* ended by its deadline, or long ago: the host must be told */
 };
 
 struct engine {
@@ -71,6 +73,7 @@ struct engine {
 	struct mailer *next_mailer;     /* where engine_connect() goes on */
 	uint64_t retry_ms;              /* memory was short: engine_connect() is worth a call again then */
 	struct connection **slots;
+	uint64_t last_id;               /* of a connection */
 	size_t nslots, nconnections;
 	char *token;
 	struct engine_stats stats;

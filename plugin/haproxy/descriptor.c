@@ -4,9 +4,9 @@
  * a walk costs a system call for each open descriptor.
  *
  * A socket that is connecting has a local name, which Lua does not learn, and no peer's name yet. The
- * kernel tells where it goes by sock_diag (diag.h), with its inode; and the inode tells that it is ours. One
- * mailer's connections all wait for the same peer: which of them is cut does not matter, as long as it is not one that
- * just began.
+ * kernel tells where it goes by sock_diag (diag.h), with its inode; and the inode tells that it is of this process. HAProxy may have
+ * others that go there, a health check or a client's connection to the same mail server: so the caller notes, just
+ * before it connects, which sockets are on that way already, and the oldest of the rest is its own.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,7 +19,6 @@
 #include <sys/stat.h>
 
 #include "descriptor.h"
-#include "diag.h"
 
 #define DESCRIPTOR_MAX   (1 << 20) /* where a walk ends, whatever the limit of the process */
 #define DESCRIPTOR_CHUNK 512
@@ -121,26 +120,51 @@ bool descriptor_shutdown(const char *local, const char *remote)
 	return false;
 }
 
-bool descriptor_abort(const char *remote)
+size_t descriptor_connecting(const char *remote, unsigned long *inodes)
+{
+	struct diag_socket sockets[DIAG_SOCKETS];
+	struct address there;
+	size_t n, i;
+
+	if (!descriptor_parse(remote, &there))
+		return 0;
+	n = diag_connecting(&there, sockets);
+	for (i = 0; i < n; i++)
+		inodes[i] = sockets[i].inode;
+	return n;
+}
+
+static bool descriptor_listed(unsigned long inode, const unsigned long *inodes, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (inodes[i] == inode)
+			return true;
+	}
+	return false;
+}
+
+bool descriptor_abort(const char *remote, const unsigned long *others, size_t n)
 {
 	struct diag_socket sockets[DIAG_SOCKETS], *best = NULL, *s;
 	struct descriptor_walk walk;
 	struct address there;
 	int fd, best_fd = -1;
 	struct stat st;
-	size_t n;
+	size_t found;
 
 	if (!descriptor_parse(remote, &there))
 		return false;
-	n = diag_connecting(&there, sockets);
-	if (!n)
+	found = diag_connecting(&there, sockets);
+	if (!found)
 		return false;
 	descriptor_walk_start(&walk);
 	while ((fd = descriptor_walk_next(&walk)) >= 0) {
 		if (fstat(fd, &st) != 0 || !S_ISSOCK(st.st_mode))
 			continue;
-		for (s = sockets; s < sockets + n; s++) {
-			if (s->inode == st.st_ino && (!best || diag_older(s, best))) {
+		for (s = sockets; s < sockets + found; s++) {
+			if (s->inode == st.st_ino && !descriptor_listed(s->inode, others, n) && (!best || diag_older(s, best))) {
 				best = s;
 				best_fd = fd;
 			}

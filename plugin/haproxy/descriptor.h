@@ -9,15 +9,23 @@
 #define HAPROXY_DESCRIPTOR_H
 
 #include <stdbool.h>
+#include <stddef.h>
+
+#include "diag.h"
 
 /* Shuts down the TCP socket of this process whose local and remote ends are <local> and <remote>, "address:port" as Socket:getsockname() and
  * getpeername() say them. False when there is none.
  */
 bool descriptor_shutdown(const char *local, const char *remote);
 
-/* Of the TCP sockets of this process that are still connecting to <remote>, an address text of HAProxy's, shuts down the one that
- * tries for the longest time. False when there is none, or the kernel does not tell (no sock_diag).
+/* Writes the inodes of the TCP sockets of the machine that are connecting to <remote>, an address text of HAProxy's; at most
+ * DIAG_SOCKETS, returns their number. Asked just before a connect, it tells which sockets are not that one's.
  */
-bool descriptor_abort(const char *remote);
+size_t descriptor_connecting(const char *remote, unsigned long *inodes);
+
+/* Of the TCP sockets of this process that are still connecting to <remote>, and are none of the <n> in <others>, shuts down the one
+ * that tries for the longest time. False when there is none, or the kernel does not tell (no sock_diag).
+ */
+bool descriptor_abort(const char *remote, const unsigned long *others, size_t n);
 
 #endif

@@ -13,36 +13,51 @@
 /* With one reply due its bytes are read as lines, of at most so many bytes. */
 #define TRANSPORT_LINE 512
 
-static int transport_slot(lua_State *L)
+/* A handle is the engine's connection id, with its slot in the low bits. */
+#define TRANSPORT_SLOT_BITS 20
+
+static lua_Integer transport_handle(const struct engine *e, int slot)
 {
-	return (int)luaL_checkinteger(L, 1);
+	return (lua_Integer)(engine_connection_id(e, slot) << TRANSPORT_SLOT_BITS | (uint64_t)slot);
 }
 
-/* Pushes what <slot> wants. The bytes to write are copied in two steps, as making room for them may raise. */
-static int transport_next(lua_State *L, int slot)
+/* The slot of <handle>, or -1 when its connection was released: harmless wherever the engine takes a slot. */
+static int transport_slot(const struct engine *e, lua_Integer handle)
+{
+	uint64_t id = (uint64_t)handle >> TRANSPORT_SLOT_BITS;
+	int slot = (int)(handle & ((1 << TRANSPORT_SLOT_BITS) - 1));
+
+	return id && engine_connection_id(e, slot) == id ? slot : -1;
+}
+
+static int transport_push_read(lua_State *L, size_t n)
+{
+	if (n > SMTP_REPLY_MIN) {
+		lua_pushliteral(L, "read");
+		lua_pushinteger(L, (lua_Integer)n);
+	} else {
+		lua_pushliteral(L, "line");
+		lua_pushinteger(L, TRANSPORT_LINE);
+	}
+	return 2;
+}
+
+/* Pushes what <handle> wants. The bytes to write are copied in two steps, as making room for them may raise. */
+static int transport_next(lua_State *L, lua_Integer handle)
 {
 	struct engine *e = instance_lock();
+	int slot = transport_slot(e, handle);
 	enum engine_want want = engine_want(e, slot);
+	size_t n = want == ENGINE_WANT_READ ? engine_need(e, slot) : 0;
 	const char *data;
-	size_t n = 0;
 	luaL_Buffer b;
 	char *room;
 
 	if (want == ENGINE_WANT_WRITE)
 		n = engine_peek(e, slot, &data);
-	else if (want == ENGINE_WANT_READ)
-		n = engine_need(e, slot);
 	instance_unlock();
-	if (want == ENGINE_WANT_READ) {
-		if (n > SMTP_REPLY_MIN) {
-			lua_pushliteral(L, "read");
-			lua_pushinteger(L, (lua_Integer)n);
-		} else {
-			lua_pushliteral(L, "line");
-			lua_pushinteger(L, TRANSPORT_LINE);
-		}
-		return 2;
-	}
+	if (want == ENGINE_WANT_READ)
+		return transport_push_read(L, n);
 	if (want == ENGINE_WANT_CLOSE) {
 		lua_pushliteral(L, "close");
 		return 1;
@@ -50,7 +65,7 @@ static int transport_next(lua_State *L, int slot)
 	lua_pushliteral(L, "write");
 	room = luaL_buffinitsize(L, &b, n);
 	e = instance_lock();
-	if (engine_peek(e, slot, &data) >= n)
+	if (engine_peek(e, transport_slot(e, handle), &data) >= n)
 		memcpy(room, data, n);
 	else
 		n = 0; /* the connection failed meanwhile; its next call says close */
@@ -59,70 +74,86 @@ static int transport_next(lua_State *L, int slot)
 	return 2;
 }
 
-/* connect(): slot and address of a connection to open, or nil when there is none now. */
+/* connect(): handle, slot and address of a connection to open, or nil when there is none now. Of two connections that are open at
+ * the same time the slots differ; they are small numbers and used again.
+ */
 static int transport_connect(lua_State *L)
 {
 	const char *address = NULL;
 	struct engine *e = instance_lock();
 	int slot = e ? engine_connect(e, instance_now()) : -1;
+	lua_Integer handle = 0;
 
-	if (slot >= 0)
+	if (slot >= 0) {
+		handle = transport_handle(e, slot);
 		address = engine_address(e, slot); /* lives as long as the engine */
-	else
+	} else {
 		instance_rung();
+	}
 	instance_unlock();
 	if (slot < 0)
 		return 0;
+	lua_pushinteger(L, handle);
 	lua_pushinteger(L, slot);
 	lua_pushstring(L, address);
-	return 2;
+	return 3;
+}
+
+/* wants(handle): asks without moving it on. Before connected() only "close" says something. */
+static int transport_wants(lua_State *L)
+{
+	return transport_next(L, luaL_checkinteger(L, 1));
 }
 
 static int transport_connected(lua_State *L)
 {
-	int slot = transport_slot(L);
+	lua_Integer handle = luaL_checkinteger(L, 1);
+	struct engine *e = instance_lock();
 
-	engine_connected(instance_lock(), slot, instance_now());
+	engine_connected(e, transport_slot(e, handle), instance_now());
 	instance_unlock();
-	return transport_next(L, slot);
+	return transport_next(L, handle);
 }
 
-/* sent(slot, n): n bytes of what it wanted to write were handed to the socket. */
+/* sent(handle, n): n bytes of what it wanted to write were handed to the socket. */
 static int transport_sent(lua_State *L)
 {
-	int slot = transport_slot(L);
-	lua_Integer n = luaL_checkinteger(L, 2);
+	lua_Integer handle = luaL_checkinteger(L, 1), n = luaL_checkinteger(L, 2);
+	struct engine *e = instance_lock();
 
-	engine_ack(instance_lock(), slot, n > 0 ? (size_t)n : 0, instance_now());
+	engine_ack(e, transport_slot(e, handle), n > 0 ? (size_t)n : 0, instance_now());
 	instance_unlock();
-	return transport_next(L, slot);
+	return transport_next(L, handle);
 }
 
 static int transport_received(lua_State *L)
 {
-	int slot = transport_slot(L);
+	lua_Integer handle = luaL_checkinteger(L, 1);
 	size_t len;
 	const char *data = luaL_checklstring(L, 2, &len);
+	struct engine *e = instance_lock();
 
-	engine_feed(instance_lock(), slot, data, len, instance_now());
+	engine_feed(e, transport_slot(e, handle), data, len, instance_now());
 	instance_unlock();
-	return transport_next(L, slot);
+	return transport_next(L, handle);
 }
 
 static int transport_ended(lua_State *L)
 {
-	int slot = transport_slot(L);
+	lua_Integer handle = luaL_checkinteger(L, 1);
+	struct engine *e = instance_lock();
 
-	engine_eof(instance_lock(), slot, instance_now());
+	engine_eof(e, transport_slot(e, handle), instance_now());
 	instance_unlock();
-	return transport_next(L, slot);
+	return transport_next(L, handle);
 }
 
 static int transport_release(lua_State *L)
 {
-	int slot = transport_slot(L);
+	lua_Integer handle = luaL_checkinteger(L, 1);
+	struct engine *e = instance_lock();
 
-	engine_release(instance_lock(), slot, instance_now());
+	engine_release(e, transport_slot(e, handle), instance_now());
 	instance_unlock();
 	return 0;
 }
@@ -144,16 +175,17 @@ static int transport_tick(lua_State *L)
 	return 1;
 }
 
-/* expired(): the slot of a connection to cut, each once; nil when there is no other. */
+/* expired(): the handle of a connection to cut; nil when there is no other. */
 static int transport_expired(lua_State *L)
 {
 	struct engine *e = instance_lock();
 	int slot = e ? engine_expired(e) : -1;
+	lua_Integer handle = slot < 0 ? 0 : transport_handle(e, slot);
 
 	instance_unlock();
 	if (slot < 0)
 		return 0;
-	lua_pushinteger(L, slot);
+	lua_pushinteger(L, handle);
 	return 1;
 }
 
@@ -192,16 +224,35 @@ static int transport_shutdown(lua_State *L)
 	return 1;
 }
 
-/* abort(address): ends a connection of HAProxy's that is still connecting there; false when it found none. */
+/* connecting(address): which sockets are on their way there, opaque: for abort(). */
+static int transport_connecting(lua_State *L)
+{
+	unsigned long inodes[DIAG_SOCKETS];
+	size_t n = descriptor_connecting(luaL_checkstring(L, 1), inodes);
+
+	lua_pushlstring(L, (const char *)inodes, n * sizeof(inodes[0]));
+	return 1;
+}
+
+/* abort(address, others): ends the connection of HAProxy's that is still connecting there and began next after connecting()
+ * told <others>; false when it found none.
+ */
 static int transport_abort(lua_State *L)
 {
-	lua_pushboolean(L, descriptor_abort(luaL_checkstring(L, 1)));
+	unsigned long others[DIAG_SOCKETS];
+	size_t len;
+	const char *bytes = luaL_checklstring(L, 2, &len);
+
+	luaL_argcheck(L, len <= sizeof(others), 2, "not from connecting()");
+	memcpy(others, bytes, len);
+	lua_pushboolean(L, descriptor_abort(luaL_checkstring(L, 1), others, len / sizeof(others[0])));
 	return 1;
 }
 
 void transport_register(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
+		{ "wants", transport_wants },       { "connecting", transport_connecting },
 		{ "connect", transport_connect },   { "connected", transport_connected },
 		{ "sent", transport_sent },         { "received", transport_received },
 		{ "ended", transport_ended },       { "release", transport_release },
