@@ -9,10 +9,18 @@
 
 __attribute__((visibility("default"))) int luaopen_mailers_engine(lua_State *L);
 
-/* claim(): true for the first Lua state of the process that asks. */
+#define MODULE_CLAIMED "haproxy-mailers.claimed" /* registry: some copy of the module serves this state */
+
+/* claim(): true for the first Lua state of the process that asks. A copy of the module at another place has statics of its
+ * own; the state they share tells them apart.
+ */
 static int module_claim(lua_State *L)
 {
-	lua_pushboolean(L, instance_claim());
+	bool other = lua_getfield(L, LUA_REGISTRYINDEX, MODULE_CLAIMED) != LUA_TNIL;
+
+	lua_pushboolean(L, 1);
+	lua_setfield(L, LUA_REGISTRYINDEX, MODULE_CLAIMED);
+	lua_pushboolean(L, !other && instance_claim());
 	return 1;
 }
 

@@ -107,7 +107,10 @@ static void proxy_add_mailers(lua_State *L, struct engine_proxy *proxy, const ch
 	if (!n)
 		proxy_refuse(L, "proxy %.100s: its mailers section has no mailer line; add one such as "
 		             "'mailer smtp1 192.0.2.25:25', or remove email-alert mailers", name);
-	for (i = 1; i <= n && i <= PROXY_MAILERS; i++) {
+	if (n > PROXY_MAILERS)
+		proxy_refuse(L, "proxy %.100s: its mailers section has %d mailer lines, %d can be served; remove some",
+		             name, n, PROXY_MAILERS);
+	for (i = 1; i <= n; i++) {
 		lua_rawgeti(L, servers + 1, i);
 		settings.name = lua_tostring(L, -1);
 		lua_pushvalue(L, -1);

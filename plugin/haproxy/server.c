@@ -218,6 +218,10 @@ static struct server *server_watch(lua_State *L)
 
 	luaL_checkstack(L, 3 * LUA_MINSTACK, "mailers");
 	lua_settop(L, 2);
+	proxy_call(L, 1, "get_name");
+	if (lua_isnil(L, -1))
+		return NULL;
+	lua_pop(L, 1);
 	server_identify(L, &puid, &rid);
 	if (lua_rawgeti(L, 3, puid) == LUA_TNUMBER && lua_tointeger(L, -1) == rid)
 		return NULL;

@@ -124,6 +124,16 @@ lua_load__twice__says_so_and_mails_once() {
 	done
 }
 
+# Each copy of the module has statics of its own: both sent each alert once.
+lua_load__of_a_copy__says_so_and_mails_once() {
+	mkdir -p "$TMPDIR/copy/build"
+	cp -r "$TOP/lua" "$TMPDIR/copy/lua"
+	cp -r "$B/lua$LUA" "$TMPDIR/copy/build/"
+	haproxy_global="lua-load $TMPDIR/copy/lua/mailers.lua"
+	start_and_mail copied
+	grep -q '^haproxy-mailers: loaded twice, .*; remove it$' "$TMPDIR/copied.out"
+}
+
 check_only__with_good_and_bad_files__has_no_side_effect() {
 	sink_start s
 	proxy_text h "$s_port" | haproxy_text h > "$TMPDIR/h.cfg"
