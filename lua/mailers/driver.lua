@@ -41,7 +41,7 @@ return function(engine, socket, find_servers)
 
 	-- Moves the bytes of one connection until it is over.
 	local function serve(job)
-		local handle, want, arg = job.handle, nil, nil
+		local handle, want, arg, most = job.handle, nil, nil, nil
 		local sock = socket.new(engine)
 
 		if engine.wants(handle) == "close" then
@@ -49,14 +49,14 @@ return function(engine, socket, find_servers)
 		end
 		job.socket = sock
 		if sock:connect(job.address) then
-			want, arg = engine.connected(handle)
+			want, arg, most = engine.connected(handle)
 		else
 			want, arg = engine.ended(handle)
 		end
 		while want ~= "close" do
 			local bytes, sent
 			if want == "line" then
-				bytes = sock:receive_line(arg)
+				bytes = sock:receive_line(arg, most)
 			elseif want == "read" then
 				bytes = sock:receive(arg)
 			else
@@ -64,9 +64,9 @@ return function(engine, socket, find_servers)
 				sent = sock:send(arg)
 			end
 			if bytes then
-				want, arg = engine.received(handle, bytes)
+				want, arg, most = engine.received(handle, bytes)
 			elseif sent then
-				want, arg = engine.sent(handle, #arg)
+				want, arg, most = engine.sent(handle, #arg)
 			else
 				if want == "write" then
 					engine.sent(handle, #arg) -- how much of it went is not known: all of it may have

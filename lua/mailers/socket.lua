@@ -15,7 +15,8 @@
 local CONNECT_S = 30 -- where HAProxy keeps it (2.8, 3.2), a connect that hangs ends without us too
 local IDLE_S = 900   -- longer than the reply to a final dot may take
 
-local concat = table.concat
+local LF = 10
+local concat, byte = table.concat, string.byte
 
 local socket = {}
 socket.__index = socket
@@ -63,22 +64,26 @@ function socket:receive(n)
 	return bytes
 end
 
--- Waits for the bytes up to a line's end, or for <limit> of them; fewer without a line's end come only when the
--- connection ends behind them, nil when it has ended. Bytes one by one: see receive("*l") above.
-function socket:receive_line(limit)
+-- Waits for <n> bytes, and those after them up to a line's end, or for <most> in all; fewer without a line's end come
+-- only when the connection ends behind them, nil when it has ended. Bytes one by one: see receive("*l") above.
+function socket:receive_line(n, most)
 	local tcp = self.tcp
 	local receive = tcp.receive
-	local bytes, n = self.bytes, 0 -- one table for all lines: a new one each would be most of our garbage
-	repeat
-		local byte = receive(tcp, 1)
-		if not byte then
-			self.ended = true
-			break
-		end
-		n = n + 1
-		bytes[n] = byte
-	until byte == "\n" or n == limit
-	return n > 0 and concat(bytes, "", 1, n) or nil
+	local bytes, count = self.bytes, 1 -- one table for all lines: a new one each would be most of our garbage
+	local part = receive(tcp, n)
+	bytes[1] = part
+	if part and byte(part, -1) ~= LF then
+		repeat
+			part = receive(tcp, 1)
+			count = count + 1
+			bytes[count] = part
+		until not part or part == "\n" or count == most
+	end
+	if not part then
+		self.ended = true
+		count = count - 1
+	end
+	return count > 0 and concat(bytes, "", 1, count) or nil
 end
 
 -- Ends the connection at once, from whichever task of the thread; whoever waits on it gets nil or false.

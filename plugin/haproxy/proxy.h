@@ -13,6 +13,8 @@
 struct proxy {
 	struct engine_proxy *engine; /* the engine's, lives as long as it */
 	int object;                  /* registry reference of HAProxy's Proxy */
+	int64_t date_when;           /* of the mail that was written last ... */
+	char date[QUEUE_DATE_MAX];   /* ... and its text; "" without */
 	bool checks;                 /* option log-health-checks: SERVER_CHECK is wanted */
 };
 

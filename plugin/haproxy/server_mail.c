@@ -111,24 +111,35 @@ void server_mail_wake(lua_State *L, bool ring, bool stalled)
 		server_call_back(L, SERVER_REVIVE);
 }
 
+/* The date of a mail; the last one is kept, as in a storm thousands of events have the same. */
+static const char *server_mail_date(struct proxy *p, int64_t when)
+{
+	time_t t = (time_t)when;
+	struct tm tm;
+
+	if (p->date[0] && p->date_when == when)
+		return p->date;
+	localtime_r(&t, &tm);
+	if (!strftime(p->date, sizeof(p->date), "%a, %d %b %Y %T %z (%Z)", &tm))
+		p->date[0] = '\0';
+	p->date_when = when;
+	return p->date;
+}
+
 /* Hands a composed text to the engine and wakes who sends it. */
 static void server_mail_queue(lua_State *L, const struct server *s, const struct alert_text *what,
                               const struct buffer *text, int64_t when)
 {
-	char date[QUEUE_DATE_MAX];
 	uint64_t now = instance_now();
-	time_t t = (time_t)when;
+	const char *date;
 	struct engine *e;
 	bool ring, stalled;
-	struct tm tm;
 
 	if (buffer_error(text)) {
 		server_mail_note(ALERT_LEVEL_ERR, s->name, "an alert is lost: out of memory");
 		return;
 	}
-	localtime_r(&t, &tm);
-	if (!strftime(date, sizeof(date), "%a, %d %b %Y %T %z (%Z)", &tm))
-		date[0] = '\0';
+	date = server_mail_date(s->proxy, when);
 	e = instance_lock();
 	if (!engine_busy(e))
 		instance_ticked(now); /* nobody ticks an idle engine: a stall counts from here */

@@ -37,7 +37,9 @@ static int transport_push_read(lua_State *L, size_t n)
 		lua_pushinteger(L, (lua_Integer)n);
 	} else {
 		lua_pushliteral(L, "line");
+		lua_pushinteger(L, (lua_Integer)n);
 		lua_pushinteger(L, TRANSPORT_LINE);
+		return 3;
 	}
 	return 2;
 }

@@ -5,8 +5,9 @@
  * released, does nothing and answers "close". Each function that moves a connection on returns what it wants next:
  *   "write", bytes    send them, then sent(handle, n)
  *   "read", n         receive n bytes, then received(handle, bytes), or ended(handle)
- *   "line", n         the same for the bytes up to a line's end, or n of them: how many are sure to come is
- *                     known for a reply's first bytes alone, and a call for each byte after them would cost most
+ *   "line", n, most   the same for n bytes, and those after them up to a line's end, or <most> in all: how many
+ *                     are sure to come is known for a reply's first bytes alone, and a call for each byte after
+ *                     them would cost most
  *   "close"           close the socket, then release(handle)
  */
 #ifndef HAPROXY_TRANSPORT_H
