@@ -142,24 +142,6 @@ function tests.event_that_is_none__is_ignored()
 	assert(not engine.connect(), "something was mailed")
 end
 
--- A worker that ended just before its release held its place for ever.
-function tests.connection_over_and_not_released__is_named_again()
-	state_event(new_server(new_proxy("held")), "RUNNING", "STOPPED")
-	local handle = engine.connect()
-	assert(engine.ended(handle) == "close")
-	engine.tick()
-	assert(not engine.expired(), "named at once")
-	local limit = os.time() + 20
-	local named
-	repeat -- the engine's clock is the real one; 5 s it waits
-		engine.tick()
-		named = engine.expired()
-	until named or os.time() > limit
-	assert(named == handle, "not named")
-	engine.release(handle)
-	while engine.log() do end
-end
-
 function tests.settings_that_are_bad__are_refused_with_proxy_key_and_remedy()
 	for _, bad in ipairs({ { "smtp_to", "a@", "email%-alert to" }, { "smtp_from", "a@b.c, d@e.f", "email%-alert from" },
 	                       { "smtp_hostname", "a b", "email%-alert myhostname" },

@@ -27,6 +27,36 @@ static void expired__each_once__is_cut_by_the_host(void **state)
 	engine_free(p->engine);
 }
 
+/* A host whose task ended just before the release held the place for ever. */
+static void over_and_not_released__after_a_while__is_named_again(void **state)
+{
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be = peer_proxy(p, "be", "a@example.com");
+	uint64_t start = p->now, id;
+	int slot;
+
+	(void)state;
+	peer_mailer(p, be, "mx1:25");
+	peer_raise(p, be, 1, "x");
+	slot = engine_connect(p->engine, start);
+	id = engine_connection_id(p->engine, slot);
+	assert_int_not_equal(id, 0);
+	engine_eof(p->engine, slot, start);
+	assert_true(engine_deadline(p->engine, start) <= start + ENGINE_RELEASE_MS);
+	engine_tick(p->engine, start + ENGINE_RELEASE_MS - 1);
+	assert_int_equal(engine_expired(p->engine), -1);
+	engine_tick(p->engine, start + ENGINE_RELEASE_MS);
+	assert_int_equal(engine_expired(p->engine), slot);
+	assert_int_equal(engine_expired(p->engine), -1);
+	engine_tick(p->engine, start + 2 * ENGINE_RELEASE_MS);
+	assert_int_equal(engine_expired(p->engine), slot);
+	engine_release(p->engine, slot, start + 2 * ENGINE_RELEASE_MS);
+	assert_int_equal(engine_connection_id(p->engine, slot), 0);
+	assert_int_equal(engine_connect(p->engine, start + 2 * ENGINE_RELEASE_MS), slot);
+	assert_int_not_equal(engine_connection_id(p->engine, slot), id);
+	engine_free(p->engine);
+}
+
 static void slot__not_in_use__is_harmless(void **state)
 {
 	static const int slots[] = { -1, 0, 3, 15, 16, 1000 };
@@ -46,6 +76,7 @@ static void slot__not_in_use__is_harmless(void **state)
 		assert_int_equal(engine_peek(p->engine, slots[i], &data), 0);
 		assert_string_equal(engine_address(p->engine, slots[i]), "");
 		assert_string_equal(engine_mailer_name(p->engine, slots[i]), "");
+		assert_int_equal(engine_connection_id(p->engine, slots[i]), 0);
 	}
 	peer_free(p);
 }
@@ -249,6 +280,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(expired__each_once__is_cut_by_the_host),
+		cmocka_unit_test(over_and_not_released__after_a_while__is_named_again),
 		cmocka_unit_test(slot__not_in_use__is_harmless),
 		cmocka_unit_test(host__releases_in_any_state__nothing_is_lost),
 		cmocka_unit_test(engine__freed_in_any_state__leaves_nothing),
