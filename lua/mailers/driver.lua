@@ -5,12 +5,13 @@
 -- instructions, so queues and counters live in C. A connection is known by its handle, which is never used again: whoever comes late
 -- to one, a worker that was replaced or the watchdog, finds that the engine and the tables here know it no more.
 --
--- An error ends no task: it is logged and the task goes on, after a pause. A task that HAProxy ended is replaced: the worker
--- of a connection that was cut and not released by the watchdog, dispatcher and watchdog by revive().
+-- An error ends no task: it is logged and the task goes on, after a pause. A task that HAProxy ended, or that hangs, is
+-- replaced: a worker by the watchdog, when it does not release its connection after that was cut, the dispatcher when it
+-- does not hear, and the watchdog by revive(), when nobody has ticked for seconds. One that comes back after that sees that
+-- its place is taken, and ends.
 local TICK_MS = 100       -- how late a deadline may be noticed
 local PAUSE_MS = 1000     -- after an error, so that it cannot spin
-local CUT_TICKS = 50      -- a worker that did not notice for so long that its connection was cut is gone
-local BELLS_MAX = 1000    -- so many rings that the dispatcher did not hear: it is gone
+local GRACE_TICKS = 30    -- a task that does not react for so long is gone
 local LEVEL_ERR, LEVEL_WARNING, LEVEL_INFO = 3, 4, 6
 
 -- <find_servers> watches the servers that no event told of, and returns their number.
@@ -22,21 +23,38 @@ return function(engine, socket, find_servers)
 	local jobs = {}               -- handle -> { handle, slot, address, socket }: given to a worker and not finished
 	local cuts = {}               -- handle -> ticks since its connection was cut
 	local generation = 0          -- of dispatcher and watchdog
+	local rounds = 0              -- of the dispatcher
+	local unheard, heard_at = 0, 0 -- the watchdog's: ticks that the doorbell was not heard, and the rounds then
 
-	local function flush_log()
+	-- One ring is enough: what nobody hears must not pile up.
+	local function ring(bell)
+		if bell:size() == 0 then
+			bell:push(true)
+		end
+	end
+
+	local function write_log()
 		for level, text in engine.log do
 			core.log(level, text)
 		end
 	end
 
-	-- Runs fn; an error is logged, and waited for.
+	-- A log that fails costs its line, nothing else.
+	local function flush_log()
+		pcall(write_log)
+	end
+
+	-- Runs fn; after an error, which is logged, it rests and returns false.
 	local function guarded(what, fn, ...)
 		local ok, err = pcall(fn, ...)
 		if not ok then
 			pcall(engine.note, LEVEL_ERR, what .. ": " .. tostring(err))
-			pcall(flush_log)
-			core.msleep(PAUSE_MS)
+			flush_log()
+			if not pcall(core.msleep, PAUSE_MS) then
+				alarm:pop_wait()
+			end
 		end
+		return ok
 	end
 
 	-- Moves the bytes of one connection until it is over.
@@ -77,49 +95,74 @@ return function(engine, socket, find_servers)
 	end
 
 	local function finish(job)
-		if job.socket then
-			guarded("close", job.socket.close, job.socket)
+		local sock = job.socket
+		if sock and not guarded("close", sock.close, sock) then
+			guarded("close", sock.close, sock)
 		end
-		engine.release(job.handle)
 		jobs[job.handle] = nil
 		cuts[job.handle] = nil
-		doorbell:push(true)
-		guarded("log", flush_log)
+		engine.release(job.handle)
+		flush_log()
+		ring(doorbell)
+	end
+
+	-- One connection of the worker.
+	local function work(bell)
+		local job = bell:pop_wait()
+		if not job then
+			error("out of memory", 0)
+		end
+		guarded("connection to " .. job.address, serve, job)
+		finish(job)
 	end
 
 	local function worker(slot, bell)
 		while bells[slot] == bell do
-			local job = bell:pop_wait()
-			if job then
-				guarded("connection to " .. job.address, serve, job)
-				guarded("end of a connection", finish, job)
-			else
-				core.msleep(PAUSE_MS) -- out of memory
+			guarded("worker", work, bell)
+		end
+	end
+
+	-- Hands a connection to its slot's worker, which is started if there is none.
+	local function open(handle, slot, address)
+		local bell = bells[slot]
+		if not bell then
+			bell = core.queue()
+			bells[slot] = bell -- before its worker looks for it
+			local ok, err = pcall(core.register_task, function() worker(slot, bell) end)
+			if not ok then
+				bells[slot] = nil
+				error(err, 0)
 			end
 		end
+		jobs[handle] = { handle = handle, slot = slot, address = address }
+		bell:push(jobs[handle])
 	end
 
 	local function dispatch()
 		for handle, slot, address in engine.connect do
-			local bell = bells[slot]
-			if not bell then
-				bell = core.queue()
-				bells[slot] = bell
-				core.register_task(function() worker(slot, bell) end)
+			local ok, err = pcall(open, handle, slot, address)
+			if not ok then
+				jobs[handle] = nil
+				engine.release(handle)
+				error(err, 0)
 			end
-			jobs[handle] = { handle = handle, slot = slot, address = address }
-			bell:push(jobs[handle])
 		end
+	end
+
+	local function dispatch_and_wait()
+		rounds = rounds + 1
+		dispatch()
+		if engine.stalled() then
+			driver.revive()
+		end
+		doorbell:pop_wait()
 	end
 
 	local function dispatcher(mine)
 		while generation == mine do
-			guarded("dispatcher", dispatch)
-			if not doorbell:pop_wait() then
-				core.msleep(PAUSE_MS) -- out of memory
-			end
+			guarded("dispatcher", dispatch_and_wait)
 		end
-		doorbell:push(true) -- that ring was for its successor
+		ring(doorbell) -- the one that was heard was for the next
 	end
 
 	local function cut(handle)
@@ -130,15 +173,21 @@ return function(engine, socket, find_servers)
 		end
 		cuts[handle] = 0
 		if job.socket then
-			local ok, err = pcall(job.socket.cut, job.socket)
-			if not ok then
-				engine.note(LEVEL_ERR, "cut: " .. tostring(err))
-			end
+			job.socket:cut()
 			core.yield() -- it walks over all descriptors of the process
 		end
 	end
 
-	-- A worker that does not come back from a connection that was cut is gone: its slot gets a new one.
+	-- A worker that keeps a connection that was cut is gone: its slot gets another.
+	local function replace_worker(handle, job)
+		cuts[handle], jobs[handle], bells[job.slot] = nil, nil, nil
+		engine.release(handle)
+		engine.note(LEVEL_WARNING, "a connection's task is gone and was replaced")
+		if job.socket then
+			guarded("close", job.socket.close, job.socket)
+		end
+	end
+
 	local function count_cuts()
 		local handles = {}
 		for handle in pairs(cuts) do -- workers clear theirs meanwhile, which a traversal allows; nothing else
@@ -148,22 +197,32 @@ return function(engine, socket, find_servers)
 			local job, ticks = jobs[handle], cuts[handle] or 0
 			if not job then
 				cuts[handle] = nil
-			elseif ticks < CUT_TICKS then
+			elseif ticks < GRACE_TICKS then
 				cuts[handle] = ticks + 1
 			else
-				cuts[handle], jobs[handle], bells[job.slot] = nil, nil, nil
-				engine.release(handle)
-				engine.note(LEVEL_WARNING, "a connection's task is gone and was replaced")
+				replace_worker(handle, job)
 			end
 		end
 	end
 
+	-- A dispatcher that does not hear is gone. The watchdog does its work, but late.
+	local function replace_dispatcher()
+		unheard = doorbell:size() > 0 and rounds == heard_at and unheard + 1 or 0
+		heard_at = rounds
+		if unheard > GRACE_TICKS then
+			unheard = 0
+			driver.revive()
+		end
+	end
+
+	-- Lets time pass; returns whether there is work.
 	local function tick()
 		local busy = engine.tick()
 		for handle in engine.expired do
-			cut(handle)
+			guarded("cut", cut, handle)
 		end
 		count_cuts()
+		replace_dispatcher()
 		local again, untold = engine.reconcile()
 		if untold then
 			local found = find_servers()
@@ -172,25 +231,22 @@ return function(engine, socket, find_servers)
 		end
 		dispatch()
 		flush_log()
-		if doorbell:size() > BELLS_MAX then
-			driver.revive()
+		return busy or again or unheard > 0
+	end
+
+	local function tick_and_wait()
+		if not tick() then
+			alarm:pop_wait()
 		end
-		return busy or again
+		core.msleep(TICK_MS)
+		while alarm:pop() do end
 	end
 
 	local function watchdog(mine)
 		while generation == mine do
-			local ok, busy = pcall(tick)
-			if not ok then
-				guarded("watchdog", error, busy, 0)
-			end
-			if ok and not busy then
-				alarm:pop_wait()
-			end
-			core.msleep(TICK_MS)
-			while alarm:pop() do end
+			guarded("watchdog", tick_and_wait)
 		end
-		alarm:push(true)
+		ring(alarm)
 	end
 
 	-- Starts dispatcher and watchdog, in place of those before.
@@ -201,13 +257,16 @@ return function(engine, socket, find_servers)
 		core.register_task(function() watchdog(mine) end)
 	end
 
-	-- Called by the event handlers: there is work.
+	-- Called by the event handlers: there is work. Either bell is enough.
 	function driver.wake()
-		doorbell:push(true)
-		alarm:push(true) -- it dispatches too, should the dispatcher be gone
+		local rung, err = pcall(ring, doorbell)
+		ring(alarm)
+		if not rung then
+			error(err, 0)
+		end
 	end
 
-	-- Called by the event handlers: there is work, and nobody has ticked for seconds.
+	-- There is work, and nobody has ticked for seconds. The event handlers call it too.
 	function driver.revive()
 		engine.tick() -- so that the next event does not revive again
 		engine.note(LEVEL_ERR, "the tasks that send mails are gone, new ones are started")

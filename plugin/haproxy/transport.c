@@ -13,6 +13,9 @@
 /* With one reply due its bytes are read as lines, of at most so many bytes. */
 #define TRANSPORT_LINE 512
 
+/* A tick is due each 100 ms while there is work. */
+#define TRANSPORT_STALL_MS 5000
+
 /* A handle is the engine's connection id, with its slot in the low bits. */
 #define TRANSPORT_SLOT_BITS 20
 
@@ -177,6 +180,19 @@ static int transport_tick(lua_State *L)
 	return 1;
 }
 
+/* stalled(): is there work, and has nobody ticked for too long? */
+static int transport_stalled(lua_State *L)
+{
+	uint64_t now = instance_now();
+	bool stalled;
+
+	instance_lock();
+	stalled = instance_stalled(now, TRANSPORT_STALL_MS);
+	instance_unlock();
+	lua_pushboolean(L, stalled);
+	return 1;
+}
+
 /* expired(): the handle of a connection to cut; nil when there is no other. */
 static int transport_expired(lua_State *L)
 {
@@ -261,7 +277,7 @@ void transport_register(lua_State *L)
 		{ "tick", transport_tick },         { "expired", transport_expired },
 		{ "log", transport_log },           { "note", transport_note },
 		{ "shutdown", transport_shutdown }, { "abort", transport_abort },
-		{ NULL, NULL },
+		{ "stalled", transport_stalled },   { NULL, NULL },
 	};
 
 	luaL_setfuncs(L, functions, 0);
