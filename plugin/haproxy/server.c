@@ -18,11 +18,13 @@
 /* Was the change of state mailed already, when the server was looked at? */
 static bool server_was_told(const struct server *s, const struct alert_event *ev)
 {
-	return s->found && !ev->admin && (ev->new_state == SERVER_STATE_STOPPED) == (s->state == SERVER_STATE_STOPPED);
+	bool down = ev->new_state == SERVER_STATE_STOPPED;
+
+	return s->found && !ev->admin && down == (s->state == SERVER_STATE_STOPPED);
 }
 
-/* Was the server that was just added down before we could hear of it, and not only in maintenance? Either the first look
- * showed it, or the first event that we hear ends it.
+/* Was the server that was just added down before we could hear of it, and not only in maintenance?
+ * Either the first look showed it, or the first event that we hear ends it.
  */
 static bool server_was_down(const struct server *s, const struct alert_event *ev)
 {
@@ -101,7 +103,8 @@ static int server_handler(lua_State *L)
 static struct server *server_new(lua_State *L, struct proxy *proxy)
 {
 	static const char *const methods[] = { "get_name", "get_proxy" };
-	const char *names[4] = { engine_proxy_name(proxy->engine), NULL, NULL, NULL }; /* proxy, server, via proxy, via server */
+	/* proxy, server, via proxy, via server */
+	const char *names[4] = { engine_proxy_name(proxy->engine), NULL, NULL, NULL };
 	size_t size = sizeof(struct server), i;
 	struct server *s;
 	char *p;

@@ -62,10 +62,12 @@ struct server_look {
 
 /* Looks at the Server at <reference>. May not raise. */
 void server_look_at(lua_State *L, int reference, struct server_look *look);
-/* Looks at a server of the configuration that is watched from now on, and mails its state when that is worth a mail. */
+/* Looks at a server of the configuration that is watched from now on, and mails its state when that is
+ * worth a mail.
+ */
 void server_look_start(lua_State *L, struct server *s, int reference);
-/* Looks at a server that was added, watched at index <watched> from now on. A state that is worth a mail is mailed as soon
- * as it is clear that no event will tell it.
+/* Looks at a server that was added, watched at index <watched> from now on. A state that is worth a mail
+ * is mailed as soon as it is clear that no event will tell it.
  */
 void server_look_first(lua_State *L, int watched, int reference);
 /* Counts an event of the server at index <watched>; after many in a row, or a gap, it will be looked at. */

@@ -1,16 +1,16 @@
 /*
- * server_look - see server_internal.h. HAProxy drops events without a word to the one who waits for them: those of
- * a subscription while more than 100 of it wait, until all that waited are handled. Two subscriptions can get
- * there, and what is missed is found by looking:
+ * server_look - see server_internal.h. HAProxy drops events without a word to the one who waits for them:
+ * those of a subscription while more than 100 of it wait, until all that waited are handled. Two
+ * subscriptions can get there, and what is missed is found by looking:
  *
- *   a server's    after many events in a row, and a pause, its state is compared with the last one told. A state that
- *                 was missed is mailed. How many ends of the server were told is compared with HAProxy's own count,
- *                 for an even number of lost events leaves no other trace.
+ *   a server's    after many events in a row, and a pause, its state is compared with the last one told. A
+ *                 state that was missed is mailed. How many ends of the server were told is compared with
+ *                 HAProxy's own count, for an even number of lost events leaves no other trace.
  *   SERVER_ADD    after many in a row all servers are gone through, and the unknown ones are watched.
  *
- * An event that was published but not handled yet looks like a lost one, for a server that was just added too. So a
- * picture that does not fit must still be there one look later with no event in between; and the events
- * that come after all are not mailed again (<found>).
+ * An event that was published but not handled yet looks like a lost one, for a server that was just added
+ * too. So a picture that does not fit must still be there one look later with no event in between; and the
+ * events that come after all are not mailed again (<found>).
  */
 #include <stdio.h>
 #include <string.h>
@@ -92,8 +92,8 @@ static bool server_missed_drain(const struct server *s, const struct server_look
 	return look->drain && !(s->admin & SERVER_ADMIN_DRAIN);
 }
 
-/* Ends of the server that no event told. Only a burst can have lost some; in all other cases HAProxy's count differs
- * because it was set back, or did not begin at 0.
+/* Ends of the server that no event told. Only a burst can have lost some; in all other cases HAProxy's
+ * count differs because it was set back, or did not begin at 0.
  */
 static uint64_t server_missed_downs(const struct server *s, const struct server_look *look)
 {
@@ -134,7 +134,8 @@ static void server_tell(const struct server *s, const struct server_look *look, 
 /* Takes over what was seen, with a mail for what was missed. */
 static void server_adopt(lua_State *L, struct server *s, const struct server_look *look, int reference)
 {
-	bool state = server_missed_state(s, look) || server_still_untold(s, look), drain = server_missed_drain(s, look);
+	bool state = server_missed_state(s, look) || server_still_untold(s, look);
+	bool drain = server_missed_drain(s, look);
 
 	if (look->maint)
 		s->admin |= SERVER_ADMIN_MAINT;
@@ -199,7 +200,9 @@ static void server_mail_start(lua_State *L, const struct server *s, int referenc
 	server_mail_event(L, s, &ev, reference);
 }
 
-/* A first look. True when the server is down and was not always: it may begin its life so (init-state), which is no news. */
+/* A first look. True when the server is down and was not always: it may begin its life so (init-state),
+ * which is no news.
+ */
 static bool server_went_down(lua_State *L, struct server *s, int reference, struct server_look *look)
 {
 	server_look_at(L, reference, look);
