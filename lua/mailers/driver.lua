@@ -215,6 +215,24 @@ return function(engine, socket, find_servers)
 		end
 	end
 
+	-- Looks at servers after bursts of events; returns whether it is to be done again.
+	local function reconcile()
+		local again, untold, at_once, walk
+		repeat
+			again, walk, at_once = engine.reconcile()
+			untold = untold or walk
+			if at_once then
+				core.yield() -- a call looks at some servers only, so that it is short
+			end
+		until not at_once
+		if untold then
+			local found = find_servers()
+			engine.note(found > 0 and LEVEL_WARNING or LEVEL_INFO, ("many servers were added, HAProxy told of all but %d; " ..
+				"all are watched now"):format(found))
+		end
+		return again
+	end
+
 	-- Lets time pass; returns whether there is work.
 	local function tick()
 		local busy = engine.tick()
@@ -223,12 +241,7 @@ return function(engine, socket, find_servers)
 		end
 		count_cuts()
 		replace_dispatcher()
-		local again, untold = engine.reconcile()
-		if untold then
-			local found = find_servers()
-			engine.note(found > 0 and LEVEL_WARNING or LEVEL_INFO, ("many servers were added, HAProxy told of all but %d; " ..
-				"all are watched now"):format(found))
-		end
+		local again = reconcile()
 		dispatch()
 		flush_log()
 		return busy or again or unheard > 0
