@@ -33,6 +33,11 @@ return function(engine, socket, find_servers)
 		end
 	end
 
+	-- Waits for a ring. Without memory HAProxy does not wait.
+	local function hear(bell)
+		return bell:pop_wait() or error("out of memory", 0)
+	end
+
 	local function write_log()
 		for level, text in engine.log do
 			core.log(level, text)
@@ -108,10 +113,7 @@ return function(engine, socket, find_servers)
 
 	-- One connection of the worker.
 	local function work(bell)
-		local job = bell:pop_wait()
-		if not job then
-			error("out of memory", 0)
-		end
+		local job = hear(bell)
 		guarded("connection to " .. job.address, serve, job)
 		finish(job)
 	end
@@ -155,7 +157,7 @@ return function(engine, socket, find_servers)
 		if engine.stalled() then
 			driver.revive()
 		end
-		doorbell:pop_wait()
+		hear(doorbell)
 	end
 
 	local function dispatcher(mine)
@@ -249,7 +251,7 @@ return function(engine, socket, find_servers)
 
 	local function tick_and_wait()
 		if not tick() then
-			alarm:pop_wait()
+			hear(alarm)
 		end
 		core.msleep(TICK_MS)
 		while alarm:pop() do end

@@ -88,6 +88,9 @@ end
 
 -- Ends the connection at once, from whichever task of the thread; whoever waits on it gets nil or false.
 function socket:cut()
+	if self.closed then
+		return
+	end
 	if self.here and self.there then
 		self.engine.shutdown(self.here, self.there)
 	end
@@ -98,12 +101,14 @@ function socket:cut()
 	if address then
 		self.engine.abort(address, self.others)
 	end
+	self.closed = true
 end
 
 -- Every socket must be closed, also one that has ended: it would hold a stopping worker for minutes.
 function socket:close()
-	if self.ended then
+	if self.ended and not self.closed then
 		self.tcp:close()
+		self.closed = true
 	else
 		self:cut()
 	end

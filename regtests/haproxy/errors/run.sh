@@ -34,7 +34,7 @@ report() { cli "$1" show faults; tail -n 20 "$TMPDIR/$1.out"; }
 
 # alerts_survive FAULT...: one HAProxy a fault. An alert is raised, and when its mail came, the next; both come.
 alerts_survive() {
-	local fault i=0 faults=("$@")
+	local i where first faults=("$@")
 
 	for i in "${!faults[@]}"; do
 		broken "h$i" "${faults[i]}"
@@ -49,6 +49,8 @@ alerts_survive() {
 		until_true $WAIT_S no_sockets_to "h$i" "$(eval "echo \$h${i}_port")" || fail "${faults[i]}: sockets stay open"
 		[ "$(lines "h$i")" -lt 20 ] || fail "${faults[i]}: too many lines: $(report "h$i")"
 		[ "$(calls "h$i")" -lt 3000 ] || fail "${faults[i]}: too many calls: $(report "h$i")"
+		IFS=: read -r where _ first _ <<< "${faults[i]}"
+		[ "$(calls "h$i" "$where")" -ge "$first" ] || fail "${faults[i]}: it never came to that: $(report "h$i")"
 		equal 0 "$(sinkctl "h$i" get violations)" "${faults[i]}: $(sinkctl "h$i" violation)"
 	done
 }
@@ -61,14 +63,26 @@ error__at_any_call__loses_no_alert() {
 		push:raise:4:1 pop_wait:raise:1:4 pop:raise:1:3 msleep:raise:1:3
 }
 
+# replaced N: each of the HAProxys h0 to h<N-1> said that it replaced a task
+replaced() {
+	local i
+
+	for ((i = 0; i < $1; i++)); do
+		until_true $WAIT_S grep -q -e "^mailers: a connection's task is gone and was replaced" \
+			-e '^mailers: the tasks that send mails are gone' "$TMPDIR/h$i.out" || fail "not replaced: $(report "h$i")"
+	done
+}
+
 task_that_haproxy_ended__is_replaced__no_alert_lost() {
 	haproxy_survives_ended_tasks || return 0
 	alerts_survive tcp:burn:1:1 connect:burn:1:1 send:burn:2:1 receive:burn:5:1 receive:burn:150:1 close:burn:1:1 \
 		pop_wait:burn:3:1 pop_wait:burn:1:1
+	replaced 8
 }
 
 task_that_hangs__is_replaced__no_alert_lost() {
 	alerts_survive tcp:hang:1:1 send:hang:2:1 receive:hang:5:1 receive:hang:60:1 close:hang:1:1
+	replaced 5
 }
 
 # No task notices it: the handlers of events do. Here one comes each second.
@@ -110,7 +124,7 @@ arrived_with_events() {
 }
 
 error__at_every_call__does_not_spin() {
-	local where faults=() i=0
+	local i where faults=()
 
 	for where in tcp:1 connect:1 send:1 receive:1 close:1 settimeout:2 log:1 queue:3 register_task:3 push:1 pop_wait:1 \
 		pop:1 msleep:1; do
@@ -130,9 +144,9 @@ error__at_every_call__does_not_spin() {
 
 # failed_twice NAME FAULT: raises an event, as some tasks do nothing without one.
 failed_twice() {
-	local where first rest
+	local where first
 
-	IFS=: read -r where _ first rest <<< "$2"
+	IFS=: read -r where _ first _ <<< "$2"
 	cli "$1" "set server $1/s2 health down; set server $1/s2 health up"
 	[ "$(calls "$1" "$where")" -gt "$first" ]
 }
