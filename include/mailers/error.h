@@ -19,6 +19,7 @@ enum mailers_error {
 	MAILERS_ERR_CLOSED,    /* transient: the connection ended, or was never there */
 	MAILERS_ERR_TEMPORARY, /* transient: the peer said 4xx */
 	MAILERS_ERR_PERMANENT, /* permanent: the peer said 5xx */
+	MAILERS_ERR_TLS,       /* protocol: no TLS session could be had, or it broke */
 	MAILERS_ERR_INTERNAL,  /* fatal: an invariant broke; only the free function may follow */
 };
 

@@ -61,19 +61,23 @@ struct queue_ring {
 enum queue_outcome {
 	QUEUE_RETRY = 0, /* stays at its lane's head, ready at once, first of its route; not counted as a try */
 	QUEUE_DEFERRED,  /* stays at its lane's head, not ready before <until_ms>; counted as a try */
+	QUEUE_HELD,      /* the same, not counted as a try */
 	QUEUE_DONE,      /* leaves the lane: accepted, refused or given up */
 };
 
 struct queue_verdict {
 	enum queue_outcome outcome;
-	uint64_t until_ms; /* DEFERRED */
+	uint64_t until_ms; /* DEFERRED, HELD */
+	unsigned pin;      /* all but DONE: index of the route's ring where it waits from now on; 0: as it was */
 };
 
-/* What a connection took: one alert for one or more recipients of a route. Owned by the queue; valid until it
- * is settled.
+/* What a connection took: one alert for one or more recipients of a route, or, as a fold, many alerts for one. Owned by the
+ * queue; valid until it is settled.
  */
 struct queue_envelope {
-	const struct queue_alert *alert;
+	const struct queue_alert *alert; /* the (first) alert */
+	const struct queue_alert *const *alerts; /* all of them, in the order in which they were raised; nalerts is 1 but for a fold */
+	size_t nalerts;
 	struct queue_route *route;
 	size_t nrcpt;
 	const char **rcpt;              /* forward-paths */
@@ -87,6 +91,7 @@ struct queue_route_stats {
 	size_t alerts, bytes;                  /* queued now, in flight included */
 	size_t in_flight;                      /* recipients in flight */
 	uint64_t dropped_check, dropped_state; /* dropped at a bound, ever */
+	uint64_t oldest_ms;                    /* when the oldest alert here was raised; UINT64_MAX without one */
 };
 
 struct queue *queue_new(void);
@@ -95,13 +100,17 @@ void queue_free(struct queue *q);
 
 void queue_ring_init(struct queue_ring *ring);
 
-/* A route with copies of <nrcpt> (1 or more) recipients whose ready lanes wait in <ring>, which must outlive
- * the queue's use. <owner> is handed back by queue_route_owner(). It lives as long as the queue; NULL without
- * memory.
+/* A route with copies of <nrcpt> (1 or more) recipients. Its ready lanes wait in rings[0], but a lane whose head is
+ * pinned (queue_verdict.pin) in that one of the <nrings> (1 to QUEUE_RINGS_MAX) rings: an alert that one mailer may have
+ * taken already is not given to another. Rings must outlive the queue's use. <owner> is handed back by
+ * queue_route_owner(). It lives as long as the queue, or until queue_route_free(); NULL without memory.
  */
-struct queue_route *queue_route_new(struct queue *q, struct queue_ring *ring, void *owner,
+#define QUEUE_RINGS_MAX 65
+struct queue_route *queue_route_new(struct queue *q, struct queue_ring *const *rings, size_t nrings, void *owner,
                                     const char *const *rcpt, size_t nrcpt,
                                     const struct queue_limits *limits);
+/* Frees a route, and the alerts that wait in it; nothing of it may be in flight. */
+void queue_route_free(struct queue *q, struct queue_route *route);
 void *queue_route_owner(const struct queue_route *route);
 void queue_route_stats(const struct queue_route *route, struct queue_route_stats *stats);
 
@@ -124,6 +133,26 @@ enum mailers_error queue_add(struct queue *q, struct queue_route *route, struct 
  * when nothing is ready, or without memory (the lanes stay ready).
  */
 struct queue_envelope *queue_take(struct queue *q, struct queue_ring *ring);
+
+/* Puts recipient <i> of <env> back: its lane waits until <until_ms>, no try is counted, and the recipients behind it move up
+ * by one. When it was the last of them, <env> is freed, and false returned.
+ */
+bool queue_hold(struct queue *q, struct queue_envelope *env, size_t i, uint64_t until_ms);
+
+/* Makes a fold of <env>, just taken: recipient <i> alone, with all of its alerts in this route that can be taken (each
+ * lane of it that is not in flight and waits in the same ring gives its alerts from the head on), the oldest first, up to <most_alerts> and
+ * about <most_bytes> of text. The other recipients go back, ready at once, no try counted. A verdict then counts for all
+ * alerts of the fold, and each has its own count of tries; env->attempts[0] is the largest. A lane that gave alerts is busy until
+ * then. Returns NOMEM, and leaves <env> as it was, when memory is short.
+ */
+enum mailers_error queue_fold(struct queue *q, struct queue_envelope *env, size_t i, size_t most_alerts,
+                              size_t most_bytes);
+
+/* Takes the oldest alert of <route> that was raised before <before_ms> and has nothing in flight, with all recipients that it still
+ * waits for, whether their lanes are ready or not: to be given up. NULL when there is none, or without memory. It is settled as ever,
+ * with DONE for all.
+ */
+struct queue_envelope *queue_take_expired(struct queue *q, struct queue_route *route, uint64_t before_ms);
 
 /* Ends <env> by its verdicts, and frees it. */
 void queue_settle(struct queue *q, struct queue_envelope *env);

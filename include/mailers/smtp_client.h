@@ -41,7 +41,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <mailers/buffer.h>
 #include <mailers/error.h>
+#include <mailers/sasl.h>
 #include <mailers/smtp_reply.h>
 
 struct smtp_client;
@@ -52,12 +54,29 @@ struct smtp_client;
 #define SMTP_CLIENT_MESSAGE_MAX (1 << 20) /* bytes of a message, dot-stuffed: a copy is held while it is sent */
 #define SMTP_CLIENT_NEED_MAX    4096      /* see smtp_client_need() */
 
+enum smtp_tls {
+	SMTP_TLS_NONE = 0,
+	SMTP_TLS_OPPORTUNISTIC, /* STARTTLS where it is offered */
+	SMTP_TLS_REQUIRED,      /* STARTTLS, or the session fails */
+	SMTP_TLS_IMPLICIT,      /* from the first byte */
+};
+
+#define SMTP_CLIENT_NO_PIPELINING 0x01u /* not used even where it is offered */
+#define SMTP_CLIENT_NO_CHUNKING   0x02u
+
 struct smtp_client_settings {
 	const char *helo;          /* copied; our name for EHLO and HELO */
 	uint32_t timeout_mail_ms;  /* from the session's start, or a later transaction's, to its final dot */
 	uint32_t timeout_final_ms; /* from the final dot to its reply (RFC 5321 4.5.3.2.6) */
 	uint32_t timeout_quit_ms;  /* for QUIT, its reply and the server's close */
 	bool helo_only;            /* this server refused EHLO before: say HELO at once */
+	enum smtp_tls tls;
+	const struct sasl_credentials *credentials; /* NULL: no AUTH. With them AUTH must succeed */
+	const struct sasl_crypto *crypto;           /* NULL: mechanisms that need none */
+	unsigned mechanisms;       /* SASL_BIT()s that may be used */
+	bool auth_without_tls;     /* AUTH over plain text too */
+	unsigned without;          /* SMTP_CLIENT_NO_* */
+	struct buffer *dialogue;   /* NULL, or where every line said and heard is written down: the caller's, see below */
 };
 
 /* One mail to send. Everything pointed to stays the caller's and must stay valid and unchanged until
@@ -75,6 +94,7 @@ struct smtp_envelope {
 enum smtp_client_want {
 	SMTP_CLIENT_WANT_READ = 0, /* give me at least one byte; smtp_client_need() are sure to come */
 	SMTP_CLIENT_WANT_WRITE,    /* smtp_client_peek() has bytes: send them first, then read */
+	SMTP_CLIENT_WANT_TLS,      /* begin TLS on this connection, then smtp_client_secured() or _unsecured() */
 	SMTP_CLIENT_WANT_SUBMIT,   /* idle: submit a mail or call smtp_client_quit() */
 	SMTP_CLIENT_WANT_CLOSE,    /* it is over: close the connection, free the client */
 };
@@ -83,6 +103,7 @@ enum smtp_client_want {
 enum smtp_client_stage {
 	SMTP_STAGE_CONNECT = 0, SMTP_STAGE_GREETING, SMTP_STAGE_EHLO, SMTP_STAGE_HELO, SMTP_STAGE_MAIL,
 	SMTP_STAGE_RCPT, SMTP_STAGE_DATA, SMTP_STAGE_MESSAGE, SMTP_STAGE_IDLE, SMTP_STAGE_QUIT,
+	SMTP_STAGE_STARTTLS, SMTP_STAGE_TLS, SMTP_STAGE_AUTH,
 };
 
 enum smtp_outcome {
@@ -134,6 +155,11 @@ void smtp_client_free(struct smtp_client *c); /* NULL is a no-op; no event is ra
  * at nothing but smtp_client_deadline() and a WANT_CLOSE.
  */
 void smtp_client_connected(struct smtp_client *c, uint64_t now_ms);
+
+/* TLS is established: all that the server said before is forgotten (RFC 3207 section 4.2). */
+void smtp_client_secured(struct smtp_client *c, uint64_t now_ms);
+/* It could not be established, or broke: the session fails with TLS, stage TLS, and <why> as its reply. */
+void smtp_client_unsecured(struct smtp_client *c, const char *why, uint64_t now_ms);
 
 /* Takes <len> bytes from the server. OK, or the error of the FAILED event that it caused; STATE, without
  * effect, before smtp_client_connected(). After the end bytes are ignored. A reply that starts before its

@@ -351,6 +351,7 @@ enum engine_want engine_want(const struct engine *e, int slot)
 		return ENGINE_WANT_READ;
 	case SMTP_CLIENT_WANT_WRITE:
 		return ENGINE_WANT_WRITE;
+	case SMTP_CLIENT_WANT_TLS:
 	case SMTP_CLIENT_WANT_SUBMIT: /* cannot be: connection_run() submits or quits */
 	case SMTP_CLIENT_WANT_CLOSE:
 		break;

@@ -18,6 +18,7 @@ static const struct {
 	[MAILERS_ERR_CLOSED]    = { MAILERS_CLASS_TRANSIENT, "connection closed" },
 	[MAILERS_ERR_TEMPORARY] = { MAILERS_CLASS_TRANSIENT, "temporary failure" },
 	[MAILERS_ERR_PERMANENT] = { MAILERS_CLASS_PERMANENT, "permanent failure" },
+	[MAILERS_ERR_TLS]       = { MAILERS_CLASS_PROTOCOL,  "TLS failure" },
 	[MAILERS_ERR_INTERNAL]  = { MAILERS_CLASS_FATAL,     "internal error" },
 };
 
