@@ -196,9 +196,12 @@ enum mailers_error engine_proxy_mailer(struct engine *e, struct engine_proxy *pr
 	r->proxy = proxy;
 	r->mailer_name = engine_copy(settings->name);
 	r->mailer = engine_mailer(e, settings);
-	if (r->mailer && r->mailer_name)
-		r->queue = queue_route_new(e->queue, &r->mailer->ring, r, (const char *const *)proxy->rcpt,
+	if (r->mailer && r->mailer_name) {
+		struct queue_ring *ring = &r->mailer->ring;
+
+		r->queue = queue_route_new(e->queue, &ring, 1, r, (const char *const *)proxy->rcpt,
 		                           proxy->nrcpt, &e->limits);
+	}
 	if (!r->queue) {
 		free(r->mailer_name);
 		free(r);

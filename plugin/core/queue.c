@@ -89,7 +89,7 @@ struct queue *queue_new(void)
 	return q;
 }
 
-struct queue_route *queue_route_new(struct queue *q, struct queue_ring *ring, void *owner,
+struct queue_route *queue_route_new(struct queue *q, struct queue_ring *const *rings, size_t nrings, void *owner,
                                     const char *const *rcpt, size_t nrcpt,
                                     const struct queue_limits *limits)
 {
@@ -102,7 +102,8 @@ struct queue_route *queue_route_new(struct queue *q, struct queue_ring *ring, vo
 	list_init(&r->ready);
 	list_init(&r->deliveries[ALERT_KIND_STATE]);
 	list_init(&r->deliveries[ALERT_KIND_CHECK]);
-	r->ring = ring;
+	(void)nrings;
+	r->ring = rings[0];
 	r->owner = owner;
 	r->limits = *limits;
 	for (i = 0; i < nrcpt; i++) {
@@ -456,6 +457,7 @@ void queue_settle(struct queue *q, struct queue_envelope *env)
 		d->route->stats.in_flight--;
 		item->state = ITEM_WAITING;
 		switch (v->outcome) {
+		case QUEUE_HELD:
 		case QUEUE_RETRY:
 			queue_lane_set(q, item->lane, LANE_READY, true);
 			break;
@@ -499,10 +501,11 @@ size_t queue_alerts(const struct queue *q)
 	return q->alerts;
 }
 
-static void queue_route_free(struct queue_route *r)
+void queue_route_free(struct queue *q, struct queue_route *r)
 {
 	size_t kind, i;
 
+	(void)q;
 	for (kind = 0; kind < KINDS; kind++) {
 		struct list *head = &r->deliveries[kind];
 
@@ -525,7 +528,7 @@ void queue_free(struct queue *q)
 	if (!q)
 		return;
 	while (!list_empty(&q->routes))
-		queue_route_free(LIST_ENTRY(q->routes.next, struct queue_route, in_queue));
+		queue_route_free(q, LIST_ENTRY(q->routes.next, struct queue_route, in_queue));
 	lane_table_free(&q->lanes);
 	free(q);
 }

@@ -37,7 +37,7 @@ static inline void add(struct queue *q, struct queue_route *r, uint64_t server, 
 static inline struct queue_route *route(struct queue *q, struct queue_ring *ring, size_t nrcpt,
                                         struct queue_limits limits)
 {
-	struct queue_route *r = queue_route_new(q, ring, NULL, rcpts, nrcpt, &limits);
+	struct queue_route *r = queue_route_new(q, &ring, 1, NULL, rcpts, nrcpt, &limits);
 
 	assert_non_null(r);
 	return r;

@@ -47,7 +47,7 @@ static void route__new__knows_its_owner_and_counts(void **state)
 
 	(void)state;
 	queue_ring_init(&ring);
-	r = queue_route_new(q, &ring, &owner, rcpts, 2, &limits);
+	r = queue_route_new(q, (struct queue_ring *[]){ &ring }, 1, &owner, rcpts, 2, &limits);
 	assert_ptr_equal(queue_route_owner(r), &owner);
 	add(q, r, 1, "one");
 	add(q, r, 1, "two");
@@ -371,7 +371,7 @@ static void new_and_take__allocation_fails__lose_nothing(void **state)
 	queue_ring_init(&ring);
 	for (n = 0, r = NULL; !r; n++) {
 		unit_fail_at(n);
-		r = queue_route_new(q, &ring, NULL, rcpts, 3, &limits);
+		r = queue_route_new(q, (struct queue_ring *[]){ &ring }, 1, NULL, rcpts, 3, &limits);
 		assert_int_equal(unit_failed(), !r);
 	}
 	assert_int_equal(n, 5);

@@ -316,7 +316,7 @@ static void measure(struct model *m, size_t route)
 	struct queue_envelope *env;
 	size_t i, dropped = 0;
 
-	r = queue_route_new(m->q, &m->rings[0], NULL, rcpts, m->nrcpt[route], &limits);
+	r = queue_route_new(m->q, (struct queue_ring *[]){ &m->rings[0] }, 1, NULL, rcpts, m->nrcpt[route], &limits);
 	assert_int_equal(queue_add(m->q, r, alert, &dropped), MAILERS_OK);
 	queue_route_stats(r, &stats);
 	m->bytes[route] = stats.bytes;
@@ -340,7 +340,7 @@ static void run(size_t limit, uint64_t seed)
 		queue_ring_init(&m->rings[i]);
 	for (i = 0; i < ROUTES; i++) {
 		m->nrcpt[i] = 1 + i % RCPTS;
-		m->routes[i] = queue_route_new(m->q, &m->rings[i % RINGS], NULL, rcpts, m->nrcpt[i], &m->limits);
+		m->routes[i] = queue_route_new(m->q, (struct queue_ring *[]){ &m->rings[i % RINGS] }, 1, NULL, rcpts, m->nrcpt[i], &m->limits);
 		measure(m, i);
 	}
 	for (step = 0; step < STEPS; step++) {
