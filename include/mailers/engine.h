@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include <mailers/alert.h>
+#include <mailers/buffer.h>
 #include <mailers/error.h>
 #include <mailers/mailer.h>
 #include <mailers/queue.h>
@@ -39,17 +40,29 @@ struct engine_proxy;
 #define ENGINE_BURST_MAX_MS 60000      /* ... but none goes untold for longer than this */
 #define ENGINE_RETRY_MS     1000       /* until engine_connect() is worth a call again when memory was short */
 #define ENGINE_RELEASE_MS   5000       /* until a connection that is over and not released is named by engine_expired() */
+#define ENGINE_MAX_AGE_MS   14400000   /* an alert is given up when it is so old */
+#define ENGINE_SHOW_ALERTS  100        /* of the last alerts the fate is remembered */
 #define ENGINE_REASON_MAX   768        /* holds every reason uncut: MAILBOX_REASON_SIZE, a name, a key */
 
 struct engine_settings {
 	const char *token;          /* makes Message-IDs of this process start unique: letters and digits */
 	struct queue_limits limits; /* per route; 0 means the defaults above */
+	uint32_t max_age_ms;        /* of proxies that have none of their own; 0: ENGINE_MAX_AGE_MS */
+};
+
+enum engine_mode {
+	ENGINE_MODE_ALL = 0,  /* each mailer gets a copy of each alert */
+	ENGINE_MODE_FAILOVER, /* the first in order that is neither down nor paused gets them */
 };
 
 struct engine_proxy_settings {
 	const char *name;       /* HAProxy's proxy */
 	const char *from, *to;  /* `email-alert from` and `to` as configured */
 	enum alert_level level; /* `email-alert level`: alerts of this level and graver are mailed */
+	enum engine_mode mode;
+	unsigned limit_mails;   /* most mails to one recipient over one mailer (or ordered list of them) ... */
+	uint32_t limit_per_ms;  /* ... in any stretch of so long; what is over it is folded into one. 0: no limit */
+	uint32_t max_age_ms;    /* 0: the engine's */
 };
 
 enum engine_want { ENGINE_WANT_READ = 0, ENGINE_WANT_WRITE, ENGINE_WANT_CLOSE };
@@ -68,11 +81,15 @@ void engine_free(struct engine *e); /* NULL is a no-op; frees proxies and mailer
  */
 enum mailers_error engine_proxy_add(struct engine *e, const struct engine_proxy_settings *settings,
                                     struct engine_proxy **proxy, char *reason);
-/* Adds a mailer to a proxy: from now on it gets a copy of each of its alerts. Mailers of equal settings
- * (mailer_same()) share connections. Errors as above, for the HELO name.
+/* Adds a mailer to a proxy, the preferred first. Mailers of equal settings (mailer_same()) share connections and
+ * health. Errors as above, for the HELO name.
  */
 enum mailers_error engine_proxy_mailer(struct engine *e, struct engine_proxy *proxy,
                                        const struct mailer_settings *settings, char *reason);
+/* All mailers were added: from now on the proxy's alerts are queued. STATE without a mailer, NOMEM; <reason> as
+ * above.
+ */
+enum mailers_error engine_proxy_ready(struct engine *e, struct engine_proxy *proxy, char *reason);
 /* Would an alert of <level> be mailed? */
 bool engine_proxy_wants(const struct engine_proxy *proxy, enum alert_level level);
 const char *engine_proxy_name(const struct engine_proxy *proxy);
@@ -96,7 +113,12 @@ uint64_t engine_connection_id(const struct engine *e, int slot);
 
 void engine_connected(struct engine *e, int slot, uint64_t now_ms);
 enum engine_want engine_want(const struct engine *e, int slot);
+/* Bytes that are sure to come: a host that must name an exact number reads so many. */
 size_t engine_need(const struct engine *e, int slot);
+/* Does TLS run on it, or begin? Then engine_need() counts to the end of a record or of its header, and not one byte
+ * more may be read at a time by a host whose reads wait for all that they ask for.
+ */
+bool engine_encrypted(const struct engine *e, int slot);
 size_t engine_peek(const struct engine *e, int slot, const char **data);
 void engine_ack(struct engine *e, int slot, size_t n, uint64_t now_ms);
 void engine_feed(struct engine *e, int slot, const char *data, size_t len, uint64_t now_ms);
@@ -125,10 +147,92 @@ void engine_log(struct engine *e, enum alert_level level, const char *format, ..
  */
 bool engine_next_log(struct engine *e, struct engine_log *log);
 
-/* For tests and, later, `show mailers`. */
+/* --- the end (engine_drain.c) --- */
+
+/* The process is to end: from now on pauses and backoff are ignored (a mailer that failed is tried again each
+ * second, so is an alert that was deferred), folds do not wait for their limit, and mailers are probed only for
+ * the sake of queued alerts. From <until_ms> on no connection is opened any more, and engine_tick() makes
+ * engine_expired() name those that are open. Again: a new <until_ms>.
+ */
+void engine_drain(struct engine *e, uint64_t until_ms, uint64_t now_ms);
+bool engine_draining(const struct engine *e);
+/* Takes up to <most> alerts that are queued and not in flight out of the queue, for good, with a log line for
+ * each: proxy, mailer, recipients, text. Fewer when the log has no place for more: take its lines, and call again
+ * while engine_busy(). Returns how many.
+ */
+size_t engine_abandon(struct engine *e, size_t most, uint64_t now_ms);
+
+/* --- OAuth tokens --- */
+
+/* The index of a mailer whose server refused its token, once for each refusal; -1 when there is none. Its next
+ * connection waits for engine_token_set(), at most until its pause after the failure is over.
+ */
+int engine_token_wanted(struct engine *e);
+/* <token> (copied; the host wipes its own) is used from now on. OK, or NOMEM: the old one stays. */
+enum mailers_error engine_token_set(struct engine *e, int index, const char *token, uint64_t now_ms);
+/* The settings of mailer <index> (0 and up, in the order of their making); NULL beyond the last. Its credentials
+ * are those that the host gave, also after engine_token_set().
+ */
+const struct mailer_settings *engine_mailer_settings(const struct engine *e, int index);
+
+/* --- seeing it (engine_show.c) --- */
+
+/* Append a table of fixed-width columns, one head line that begins with "# " first. Printable ASCII and '\n' only;
+ * errors are those of <out>.
+ */
+void engine_show_mailers(const struct engine *e, struct buffer *out, uint64_t now_ms);
+/* The last ENGINE_SHOW_ALERTS alerts, once for each mailer (or list of mailers) of their proxy, the oldest first. */
+void engine_show_alerts(const struct engine *e, struct buffer *out, uint64_t now_ms);
+
+/* --- commands (engine_command.c) --- */
+
+/* All three: on the mailers of <name>, the id of a `mailer` line, or "proxy/id"; NULL: all. They return how many
+ * matched; each call is logged.
+ */
+/* Ends pauses and backoff: what waits is tried now. */
+size_t engine_flush(struct engine *e, const char *name, uint64_t now_ms);
+/* No connection is opened until engine_resume(); those that are open take no more mails. With
+ * ENGINE_MODE_FAILOVER another goes in its place.
+ */
+size_t engine_pause(struct engine *e, const char *name, uint64_t now_ms);
+size_t engine_resume(struct engine *e, const char *name, uint64_t now_ms);
+
+/* --- tests (engine_test.c) --- */
+
+/* What a test came to: of several mailers the gravest, which is the last here. */
+enum engine_test_result {
+	ENGINE_TEST_ACCEPTED = 0,
+	ENGINE_TEST_TEMPORARY,    /* 4xx to the mail, or the server said 4xx before */
+	ENGINE_TEST_REFUSED,      /* 5xx to the mail or its recipients */
+	ENGINE_TEST_FAILED,       /* no SMTP, 5xx before the mail, closed, time over, unknown whether accepted */
+	ENGINE_TEST_AUTH,         /* at AUTH */
+	ENGINE_TEST_TLS,          /* at STARTTLS or in TLS */
+	ENGINE_TEST_UNREACHABLE,  /* no connection */
+	ENGINE_TEST_LOCAL,        /* out of memory, or ended by engine_test_end() or the host */
+};
+
+/* Sends one mail that says that it is a test over mailer <mailer> of proxy <proxy>, or over each of its mailers
+ * (NULL), on connections of its own that engine_connect() names: pauses, health and limits are neither asked nor
+ * changed. <to> and <from> replace the proxy's unless NULL. Returns the test's number, 1 and up; 0 without:
+ * <reason> (ENGINE_REASON_MAX bytes) says why.
+ */
+int engine_test_begin(struct engine *e, const char *proxy, const char *mailer, const char *to, const char *from,
+                      uint64_t now_ms, char *reason);
+/* Appends what was said and heard since the last call, line by line ('\n'), with the outcome of each step. True
+ * when the test is over: *<result> is set then. An unknown <id> is over, with LOCAL.
+ */
+bool engine_test_read(struct engine *e, int id, struct buffer *out, enum engine_test_result *result);
+/* Forgets the test; connections of it that are open are named by engine_expired(). */
+void engine_test_end(struct engine *e, int id);
+
+/* For tests and `show mailers`. Of the recipients of all alerts raised, each is at last in one of accepted, refused, given_up,
+ * abandoned, or among those of a dropped alert.
+ */
 struct engine_stats {
-	uint64_t raised, dropped;             /* alerts, once for each mailer of their proxy */
-	uint64_t accepted, refused, given_up; /* recipients */
+	uint64_t raised, dropped;             /* alerts, once for each mailer (or list of them) of their proxy */
+	uint64_t accepted, refused, given_up, abandoned; /* recipients */
+	uint64_t deferred;                    /* tries of recipients that are to be tried again */
+	uint64_t folded;                      /* alerts that were accepted in a mail that names several */
 	size_t queued, connections;           /* now; alerts as above */
 };
 void engine_stats(const struct engine *e, struct engine_stats *stats);

@@ -17,9 +17,15 @@
 #include <stdint.h>
 
 #include <mailers/queue.h>
+#include <mailers/sasl.h>
+#include <mailers/smtp_client.h>
+#include <mailers/wire.h>
 
 #define MAILER_RETRIES          3      /* tries of one alert after its first */
 #define MAILER_MAXCONN          4      /* connections at once */
+#define MAILER_FALL             3      /* failures in a row until it is down */
+#define MAILER_RISE             2      /* successful probes in a row until it is up again */
+#define MAILER_INTER_MS         10000  /* between the probes of a mailer that is down */
 /* A connection that waits for the reply to its final dot for longer than timeout_mail no longer counts
  * against maxconn, or a few slow replies would hold every lane. So many of them may be, which is what the
  * descriptors of a host bear for a mailer.
@@ -36,12 +42,25 @@
  */
 #define MAILER_HELO_MS          600000
 
+/* The strings are copied, sni and verifyhost too. What wire.api, wire.context and credentials point to is the host's
+ * and must outlive the engine; equal ones are one object, as mailer_same() compares their addresses.
+ */
 struct mailer_settings {
 	const char *name;    /* for logs: the id of its `mailer` line */
 	const char *address; /* HAProxy's address text, port included */
 	const char *helo;    /* our name */
+	uint32_t timeout_connect_ms; /* until engine_connected(); 0: timeout_mail_ms, which counts from then too */
 	uint32_t timeout_mail_ms, timeout_final_ms, timeout_quit_ms;
 	unsigned maxconn;    /* 1 or more */
+	enum smtp_tls tls;
+	struct wire_tls wire; /* zero: no TLS can be had, <tls> is NONE then; sni and verifyhost are copied */
+	const struct sasl_credentials *credentials; /* NULL: no AUTH */
+	unsigned mechanisms; /* SASL_BIT()s; 0: all */
+	bool auth_without_tls;
+	unsigned without;    /* SMTP_CLIENT_NO_* */
+	unsigned fall, rise; /* 0: MAILER_FALL, MAILER_RISE */
+	uint32_t inter_ms;   /* 0: MAILER_INTER_MS */
+	bool backup;         /* ENGINE_MODE_FAILOVER: after those that are none; without effect in ENGINE_MODE_ALL */
 };
 
 struct mailer {

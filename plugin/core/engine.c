@@ -213,6 +213,16 @@ enum mailers_error engine_proxy_mailer(struct engine *e, struct engine_proxy *pr
 	return MAILERS_OK;
 }
 
+enum mailers_error engine_proxy_ready(struct engine *e, struct engine_proxy *proxy, char *reason)
+{
+	(void)e;
+	reason[0] = '\0';
+	if (proxy->routes)
+		return MAILERS_OK;
+	snprintf(reason, ENGINE_REASON_MAX, "proxy %.100s: it has no mailer", proxy->name);
+	return MAILERS_ERR_STATE;
+}
+
 bool engine_proxy_wants(const struct engine_proxy *proxy, enum alert_level level)
 {
 	return level <= proxy->level;
@@ -367,6 +377,13 @@ size_t engine_need(const struct engine *e, int slot)
 	const struct connection *c = engine_connection(e, slot);
 
 	return c ? smtp_client_need(c->client) : 0;
+}
+
+bool engine_encrypted(const struct engine *e, int slot)
+{
+	(void)e;
+	(void)slot;
+	return false;
 }
 
 size_t engine_peek(const struct engine *e, int slot, const char **data)
