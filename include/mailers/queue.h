@@ -1,22 +1,35 @@
 /*
  * queue - alerts that wait for delivery, in order per lane.
  *
- * A lane is (server, route, recipient): a FIFO of alerts. A route is one proxy's way to one mailer. Within a
- * lane at most one alert is in flight and the order of the events is kept, retries included: a deferred
- * head holds its lane, and only its lane. Lanes that stand at the same alert share one envelope (one MAIL,
- * many RCPT).
+ * A lane is (server, route, recipient): a FIFO of alerts. A route is one proxy's way to one mailer, or to
+ * a group of them. Within a lane at most one mail is in flight and the order of the events is kept,
+ * retries included: a deferred head holds its lane, and only its lane. Lanes that stand at the same alert
+ * share one envelope (one MAIL, many RCPT). A fold is an envelope of many alerts for one recipient: each
+ * lane gives it a run of alerts from its head on.
  *
  * The routes of one mailer that have something ready stand in that mailer's ring, and in each route its
  * ready lanes: a free connection takes the next lane of the next route. So neither a server nor a proxy
  * with a thousand alerts delays another's one. Who becomes ready stands behind those who are.
  *
- *   lane:  (none) -> READY -> BUSY -> READY | DEFERRED | (none, when its last alert left)
+ * A route may have several rings. Its lanes wait in the first, but a lane whose head is pinned waits in
+ * the ring of the pin: an alert that one mailer of a group may have taken is not given to another. The pin
+ * belongs to the alert and recipient; when it is done, the next alert of the lane decides.
+ *
+ *   lane:  (none) -> READY -> BUSY -> READY | DEFERRED | HELD | (none, when its last alert left)
+ *          READY -> READY in another ring, when its head was dropped and the next has another pin
  *          READY -> (none), when its last alert was dropped
- *          DEFERRED -> READY (its pause is over, or its head was dropped) | (none)
+ *          DEFERRED, HELD -> READY (its pause is over, or its head was dropped, or queue_wake()) | (none)
+ *          HELD -> BUSY (a fold), any -> BUSY (queue_take_expired())
+ *
+ * DEFERRED is a pause of the alert's own, HELD one that has nothing to do with it (a limit on mails).
  *
  * Everything is bounded per route; over a bound check reports go before state changes, oldest first, never
- * what is in flight. All times are milliseconds of the host's monotonic clock. Nothing here knows SMTP or a
- * mailer's health: the engine decides when to take and what an outcome means.
+ * what is in flight. All times are milliseconds of the host's monotonic clock. "Oldest" means added first:
+ * a caller adds alerts as they are raised. Nothing here knows SMTP or a mailer's health: the engine
+ * decides when to take and what an outcome means.
+ *
+ * Adding, taking and settling cost the same however many alerts wait (but for the heap of those that wait
+ * for a time: O(log n)); queue_fold() and queue_wake() may walk all alerts of a route once.
  */
 #ifndef MAILERS_QUEUE_H
 #define MAILERS_QUEUE_H
@@ -51,47 +64,48 @@ struct queue_alert {
 	size_t size;               /* bytes of this object */
 };
 
-/* A mailer's ring of the routes that have a ready lane. */
+/* A ring: the routes that have a ready lane for a mailer, or for a group. */
 struct queue_ring {
-	void *next, *prev; /* a list of queue_route; queue_ring_init() first */
-	size_t ready;      /* ready lanes in all of them */
-	size_t alerts;     /* alerts of all routes of this mailer, ready or not */
+	void *next, *prev; /* the queue's own; queue_ring_init() first */
+	size_t ready;      /* lanes that are ready in this ring, of all its routes */
+	size_t alerts;     /* all alerts of the routes whose first ring this is, wherever their lanes wait */
 };
 
 enum queue_outcome {
-	QUEUE_RETRY = 0, /* stays at its lane's head, ready at once, first of its route; not counted as a try */
+	QUEUE_RETRY = 0, /* stays at its lane's head, ready at once, first of its route; not a try */
 	QUEUE_DEFERRED,  /* stays at its lane's head, not ready before <until_ms>; counted as a try */
-	QUEUE_HELD,      /* the same, not counted as a try */
+	QUEUE_HELD,      /* the same, not counted as a try, and a fold may take it before */
 	QUEUE_DONE,      /* leaves the lane: accepted, refused or given up */
 };
 
 struct queue_verdict {
 	enum queue_outcome outcome;
 	uint64_t until_ms; /* DEFERRED, HELD */
-	unsigned pin;      /* all but DONE: index of the route's ring where it waits from now on; 0: as it was */
+	unsigned pin;      /* all but DONE: index of the route's ring where it waits from now on; 0, or no
+	                    * such ring: as it was */
 };
 
-/* What a connection took: one alert for one or more recipients of a route, or, as a fold, many alerts for one. Owned by the
- * queue; valid until it is settled.
+/* What a connection took: one alert for one or more recipients of a route, or, as a fold, many alerts for
+ * one. Owned by the queue; valid until it is settled, the alerts too.
  */
 struct queue_envelope {
-	const struct queue_alert *alert; /* the (first) alert */
-	const struct queue_alert *const *alerts; /* all of them, in the order in which they were raised; nalerts is 1 but for a fold */
-	size_t nalerts;
+	const struct queue_alert *alert;         /* the (first) alert */
+	const struct queue_alert *const *alerts; /* all of them, the oldest first */
+	size_t nalerts;                          /* 1 but for a fold */
 	struct queue_route *route;
 	size_t nrcpt;
 	const char **rcpt;              /* forward-paths */
 	unsigned *attempts;             /* per recipient: tries before this one */
 	struct queue_verdict *verdicts; /* per recipient, RETRY at first: the taker fills them, then settles */
-	void *items;                    /* the queue's own */
+	void *items, *fold;             /* the queue's own */
 };
 
 /* Numbers of one route, for logs, `show` and tests. */
 struct queue_route_stats {
 	size_t alerts, bytes;                  /* queued now, in flight included */
-	size_t in_flight;                      /* recipients in flight */
+	size_t in_flight;                      /* recipients in flight; in a fold one an alert */
 	uint64_t dropped_check, dropped_state; /* dropped at a bound, ever */
-	uint64_t oldest_ms;                    /* when the oldest alert here was raised; UINT64_MAX without one */
+	uint64_t oldest_ms;                    /* when the oldest was raised; UINT64_MAX without one */
 };
 
 struct queue *queue_new(void);
@@ -100,16 +114,16 @@ void queue_free(struct queue *q);
 
 void queue_ring_init(struct queue_ring *ring);
 
-/* A route with copies of <nrcpt> (1 or more) recipients. Its ready lanes wait in rings[0], but a lane whose head is
- * pinned (queue_verdict.pin) in that one of the <nrings> (1 to QUEUE_RINGS_MAX) rings: an alert that one mailer may have
- * taken already is not given to another. Rings must outlive the queue's use. <owner> is handed back by
- * queue_route_owner(). It lives as long as the queue, or until queue_route_free(); NULL without memory.
+/* A route with copies of <nrcpt> (1 or more) recipients. Its ready lanes wait in rings[0], but a lane
+ * whose head is pinned in that one of the <nrings> (1 to QUEUE_RINGS_MAX) rings. Rings must outlive the
+ * queue's use. <owner> is handed back by queue_route_owner(). It lives as long as the queue, or until
+ * queue_route_free(); NULL without memory, or with an <nrings> out of its range.
  */
 #define QUEUE_RINGS_MAX 65
-struct queue_route *queue_route_new(struct queue *q, struct queue_ring *const *rings, size_t nrings, void *owner,
-                                    const char *const *rcpt, size_t nrcpt,
+struct queue_route *queue_route_new(struct queue *q, struct queue_ring *const *rings, size_t nrings,
+                                    void *owner, const char *const *rcpt, size_t nrcpt,
                                     const struct queue_limits *limits);
-/* Frees a route, and the alerts that wait in it; nothing of it may be in flight. */
+/* Frees a route, and the alerts that wait in it; nothing of it may be in flight. NULL is a no-op. */
 void queue_route_free(struct queue *q, struct queue_route *route);
 void *queue_route_owner(const struct queue_route *route);
 void queue_route_stats(const struct queue_route *route, struct queue_route_stats *stats);
@@ -129,38 +143,50 @@ void queue_alert_release(struct queue_alert *alert);
 enum mailers_error queue_add(struct queue *q, struct queue_route *route, struct queue_alert *alert,
                              size_t *dropped);
 
-/* Takes the next ready alert of <ring>, with every recipient of it whose lane stands at it and is ready. NULL
- * when nothing is ready, or without memory (the lanes stay ready).
+/* Takes the next ready alert of <ring>, with every recipient of it whose lane stands at it, ready, in this
+ * same ring. NULL when nothing is ready, or without memory (the lanes stay ready).
  */
 struct queue_envelope *queue_take(struct queue *q, struct queue_ring *ring);
 
-/* Puts recipient <i> of <env> back: its lane waits until <until_ms>, no try is counted, and the recipients behind it move up
- * by one. When it was the last of them, <env> is freed, and false returned.
+/* Puts recipient <i> of <env> back, as QUEUE_HELD until <until_ms>; its verdict, if it has one, is
+ * forgotten. The recipients behind it move up by one, in all arrays. When it was the last of them, <env>
+ * is freed, and false returned.
  */
 bool queue_hold(struct queue *q, struct queue_envelope *env, size_t i, uint64_t until_ms);
 
-/* Makes a fold of <env>, just taken: recipient <i> alone, with all of its alerts in this route that can be taken (each
- * lane of it that is not in flight and waits in the same ring gives its alerts from the head on), the oldest first, up to <most_alerts> and
- * about <most_bytes> of text. The other recipients go back, ready at once, no try counted. A verdict then counts for all
- * alerts of the fold, and each has its own count of tries; env->attempts[0] is the largest. A lane that gave alerts is busy until
- * then. Returns NOMEM, and leaves <env> as it was, when memory is short.
+/* Makes a fold of <env>, just taken with queue_take(): recipient <i> alone, with the alerts of this route
+ * that wait for it and can be taken, the oldest first. Each lane of the recipient that is READY or HELD,
+ * and the one that was taken, gives its alerts from the head on, up to the first that is pinned to another
+ * ring than the taken one. A DEFERRED lane gives none: its pause is its alert's own. At most
+ * <most_alerts>, and <most_bytes> of text (the alert that was taken is in the fold whatever the bounds);
+ * the first that is over a bound ends the search. With no other alert the fold has one.
+ *
+ * The other recipients go back, ready at once, no try counted. A verdict then counts for all alerts of the
+ * fold, and each has its own count of tries; env->attempts[0] is the largest. A lane that gave alerts is
+ * busy until the fold is settled; what is put back stands in its lane as before.
+ *
+ * OK; NOMEM, with <env> and the queue as they were; STATE, with no effect, when <env> is a fold already or
+ * has no recipient <i>.
  */
 enum mailers_error queue_fold(struct queue *q, struct queue_envelope *env, size_t i, size_t most_alerts,
                               size_t most_bytes);
 
-/* Takes the oldest alert of <route> that was raised before <before_ms> and has nothing in flight, with all recipients that it still
- * waits for, whether their lanes are ready or not: to be given up. NULL when there is none, or without memory. It is settled as ever,
- * with DONE for all.
+/* Takes the oldest alert of <route> that has nothing in flight, if it was raised before <before_ms>, with
+ * all recipients that it still waits for, whatever their lanes wait for, and in whichever ring: to be
+ * given up. (UINT64_MAX takes any.) It need not be the head of its lanes. NULL when there is none, or
+ * without memory. It is settled as ever, with DONE for all.
  */
 struct queue_envelope *queue_take_expired(struct queue *q, struct queue_route *route, uint64_t before_ms);
 
 /* Ends <env> by its verdicts, and frees it. */
 void queue_settle(struct queue *q, struct queue_envelope *env);
 
-/* When the next deferred lane becomes ready; UINT64_MAX without one. */
+/* When the pause of the next lane is over; UINT64_MAX without one. */
 uint64_t queue_deadline(const struct queue *q);
-/* Makes the lanes ready whose pause is over at <now_ms>, the earliest first. */
+/* Makes the lanes ready whose pause is over at <now_ms>, the earliest first. UINT64_MAX ends all pauses. */
 void queue_tick(struct queue *q, uint64_t now_ms);
+/* Ends the pauses of all lanes of <route>, those with the oldest heads first. */
+void queue_wake(struct queue *q, struct queue_route *route);
 
 /* Lanes in existence and alerts held; 0 and 0 when all is delivered. */
 size_t queue_lanes(const struct queue *q);

@@ -16,26 +16,28 @@ struct queue_route;
 
 enum lane_state {
 	LANE_EMPTY = 0, /* just made, or its last item left */
-	LANE_READY,     /* in its route's ring */
+	LANE_READY,     /* in a pool of its route */
 	LANE_BUSY,      /* its head is in flight */
-	LANE_DEFERRED,  /* in the heap until <until_ms> */
+	LANE_DEFERRED,  /* in the heap until <until_ms>, because of its head */
+	LANE_HELD,      /* in the heap until <until_ms>, not because of its head */
 };
 
 struct lane {
-	struct list ready;         /* in the route's ring while READY */
+	struct list ready;         /* in the pool while READY */
 	struct list items;         /* queue_item.in_lane, oldest first */
 	struct lane *chain;        /* in the table */
 	struct queue_route *route;
 	uint64_t server;
 	uint64_t until_ms;
 	size_t rcpt;               /* index of the recipient in the route */
-	size_t heap_pos;           /* while DEFERRED */
+	size_t heap_pos;           /* while DEFERRED or HELD */
 	enum lane_state state;
+	unsigned pool;             /* while READY: index of the pool in the route */
 };
 
 struct lane_table {
 	struct lane **buckets;     /* a power of two */
-	struct lane **heap;        /* deferred lanes, the earliest first */
+	struct lane **heap;        /* lanes that wait, the earliest first */
 	size_t nbuckets, count;
 	size_t heap_len, heap_size;
 };
@@ -45,7 +47,7 @@ struct lane *lane_find(const struct lane_table *t, const struct queue_route *rou
                        size_t rcpt);
 /* Makes an EMPTY lane that is not there yet; NULL without memory. */
 struct lane *lane_new(struct lane_table *t, struct queue_route *route, uint64_t server, size_t rcpt);
-/* Removes and frees a lane that is neither in a ring nor in the heap. */
+/* Removes and frees a lane that is neither in a pool nor in the heap. */
 void lane_free(struct lane_table *t, struct lane *lane);
 /* Puts <lane> into the heap by its <until_ms>, or takes it out; sets no state. */
 void lane_heap_add(struct lane_table *t, struct lane *lane);

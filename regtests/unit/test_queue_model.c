@@ -1,133 +1,8 @@
-/* The queue beside a plain model of it, under many random steps: same order in each lane, at most one
- * alert of a lane in flight, each alert done once for each recipient or dropped, the same counts always.
- *
- * The model is arrays that are searched from end to end: slow, and too simple to be wrong in the same way.
+/* The queue beside a plain model of it (queue_model.h), under many random steps, folds, pins, holds, expiry,
+ * failing allocations and freed routes among them: same order in each lane, one mail of a lane in flight, each
+ * alert done once for each recipient or dropped, the same counts always.
  */
-#include <mailers/queue.h>
-
-#include "unit.h"
-
-enum {
-	RINGS = 2, ROUTES = 4, SERVERS = 6, RCPTS = 3, LANES = ROUTES * SERVERS * RCPTS,
-	STEPS = 10000, ALERTS = STEPS, FLIGHTS = 12,
-};
-
-enum cell { CELL_NONE = 0, CELL_WAITS, CELL_FLIES, CELL_DONE, CELL_DROPPED };
-
-struct model_alert {
-	size_t route, server;
-	enum alert_kind kind;
-	enum cell cells[RCPTS];
-	unsigned attempts[RCPTS];
-};
-
-struct model {
-	struct queue *q;
-	struct queue_ring rings[RINGS];
-	struct queue_route *routes[ROUTES];
-	size_t nrcpt[ROUTES], bytes[ROUTES]; /* of each of the route's alerts */
-	struct queue_limits limits;
-	struct model_alert alerts[ALERTS];   /* oldest first */
-	size_t nalerts, first;               /* those before <first> are over */
-	uint64_t first_id;                   /* queue_alert.id of alerts[0] */
-	uint64_t until[LANES];               /* the lane's head waits; 0: it does not */
-	struct queue_envelope *flying[FLIGHTS];
-	size_t nflying;
-	size_t ndone, ndropped[2];
-	uint64_t now, random;
-};
-
-static const char *const rcpts[RCPTS] = { "a@example.com", "b@example.com", "c@example.com" };
-
-static uint64_t draw(struct model *m, uint64_t n)
-{
-	m->random ^= m->random << 13;
-	m->random ^= m->random >> 7;
-	m->random ^= m->random << 17;
-	return m->random % n;
-}
-
-static size_t lane_of(size_t route, size_t server, size_t rcpt)
-{
-	return (route * SERVERS + server) * RCPTS + rcpt;
-}
-
-static bool open_cell(enum cell cell)
-{
-	return cell == CELL_WAITS || cell == CELL_FLIES;
-}
-
-static bool open_alert(const struct model_alert *a)
-{
-	return open_cell(a->cells[0]) || open_cell(a->cells[1]) || open_cell(a->cells[2]);
-}
-
-/* The oldest alert that is open in a lane; NULL for an empty lane. */
-static struct model_alert *head(struct model *m, size_t route, size_t server, size_t rcpt)
-{
-	size_t i;
-
-	for (i = m->first; i < m->nalerts; i++) {
-		struct model_alert *a = &m->alerts[i];
-
-		if (a->route == route && a->server == server && open_cell(a->cells[rcpt]))
-			return a;
-	}
-	return NULL;
-}
-
-static bool ready(struct model *m, const struct model_alert *a, size_t rcpt)
-{
-	return a->cells[rcpt] == CELL_WAITS && !m->until[lane_of(a->route, a->server, rcpt)] &&
-	       head(m, a->route, a->server, rcpt) == a;
-}
-
-/* The queue's counts are the model's. */
-static void compare(struct model *m)
-{
-	size_t ring_ready[RINGS] = { 0 }, ring_alerts[RINGS] = { 0 }, lanes = 0, alerts = 0;
-	size_t route, server, rcpt, i;
-	uint64_t deadline = UINT64_MAX;
-
-	while (m->first < m->nalerts && !open_alert(&m->alerts[m->first]))
-		m->first++;
-	for (route = 0; route < ROUTES; route++) {
-		struct queue_route_stats stats;
-		size_t own = 0, in_flight = 0;
-
-		for (i = m->first; i < m->nalerts; i++) {
-			if (m->alerts[i].route != route || !open_alert(&m->alerts[i]))
-				continue;
-			own++;
-			for (rcpt = 0; rcpt < RCPTS; rcpt++)
-				in_flight += m->alerts[i].cells[rcpt] == CELL_FLIES;
-		}
-		for (server = 0; server < SERVERS; server++) {
-			for (rcpt = 0; rcpt < m->nrcpt[route]; rcpt++) {
-				const struct model_alert *a = head(m, route, server, rcpt);
-				uint64_t until = m->until[lane_of(route, server, rcpt)];
-
-				lanes += a != NULL;
-				ring_ready[route % RINGS] += a && ready(m, a, rcpt);
-				if (a && until && until < deadline)
-					deadline = until;
-			}
-		}
-		queue_route_stats(m->routes[route], &stats);
-		assert_int_equal(stats.alerts, own);
-		assert_int_equal(stats.bytes, own * m->bytes[route]);
-		assert_int_equal(stats.in_flight, in_flight);
-		ring_alerts[route % RINGS] += own;
-		alerts += own;
-	}
-	assert_int_equal(queue_lanes(m->q), lanes);
-	assert_int_equal(queue_alerts(m->q), alerts);
-	assert_int_equal(queue_deadline(m->q), deadline);
-	for (i = 0; i < RINGS; i++) {
-		assert_int_equal(m->rings[i].ready, ring_ready[i]);
-		assert_int_equal(m->rings[i].alerts, ring_alerts[i]);
-	}
-}
+#include "queue_model.h"
 
 static void drop(struct model *m, struct model_alert *a)
 {
@@ -136,7 +11,7 @@ static void drop(struct model *m, struct model_alert *a)
 	for (rcpt = 0; rcpt < m->nrcpt[a->route]; rcpt++) {
 		if (a->cells[rcpt] != CELL_WAITS)
 			continue;
-		if (head(m, a->route, a->server, rcpt) == a)
+		if (is_head(m, a, rcpt))
 			m->until[lane_of(a->route, a->server, rcpt)] = 0;
 		a->cells[rcpt] = CELL_DROPPED;
 	}
@@ -151,8 +26,7 @@ static bool drop_oldest(struct model *m, const struct model_alert *added, enum a
 	for (i = m->first; i < m->nalerts; i++) {
 		struct model_alert *a = &m->alerts[i];
 
-		if (a != added && a->route == added->route && a->kind == kind && open_alert(a) &&
-		    a->cells[0] != CELL_FLIES && a->cells[1] != CELL_FLIES && a->cells[2] != CELL_FLIES) {
+		if (a != added && a->route == added->route && a->kind == kind && open_alert(a) && !flies(a)) {
 			drop(m, a);
 			return true;
 		}
@@ -181,7 +55,7 @@ static struct queue_alert *alert_new(struct model *m, const struct model_alert *
 {
 	struct alert_text what = { .level = ALERT_LEVEL_ALERT, .kind = a->kind };
 
-	return queue_alert_new(m->q, a->server, "be/s", &what, "text", 4, "date", m->now);
+	return queue_alert_new(m->q, a->server, "be/s", &what, text, a->len, "date", m->now);
 }
 
 static void step_add(struct model *m)
@@ -194,6 +68,8 @@ static void step_add(struct model *m)
 	a->route = draw(m, ROUTES);
 	a->server = draw(m, SERVERS);
 	a->kind = draw(m, 3) ? ALERT_KIND_STATE : ALERT_KIND_CHECK;
+	a->len = draw(m, sizeof(text));
+	a->raised_ms = m->now;
 	for (rcpt = 0; rcpt < m->nrcpt[a->route]; rcpt++)
 		a->cells[rcpt] = CELL_WAITS;
 	alert = alert_new(m, a);
@@ -206,64 +82,255 @@ static void step_add(struct model *m)
 	assert_int_equal(error, open_alert(a) ? MAILERS_OK : MAILERS_ERR_BOUND);
 }
 
-static void step_take(struct model *m)
+/* An envelope of one alert was taken: these recipients fly now. A lane whose head flies waits for no time. */
+static void depart(struct model *m, struct queue_envelope *env)
 {
-	size_t ring = draw(m, RINGS), route, i, rcpt, n = 0;
-	struct queue_envelope *env;
-	struct model_alert *a;
+	struct model_alert *a = alert_of(m, env->alert);
+	size_t i;
 
-	if (m->nflying == FLIGHTS)
-		return;
-	env = queue_take(m->q, &m->rings[ring]);
-	if (!env) {
-		assert_int_equal(m->rings[ring].ready, 0); /* compare() sees to that number */
-		return;
-	}
 	m->flying[m->nflying++] = env;
-	a = &m->alerts[env->alert->id - m->first_id];
-	route = a->route;
-	assert_int_equal(route % RINGS, ring);
-	assert_ptr_equal(env->route, m->routes[route]);
-	for (rcpt = 0; rcpt < m->nrcpt[route]; rcpt++)
-		n += ready(m, a, rcpt);
-	assert_int_equal(env->nrcpt, n);
-	for (i = 0; i < n; i++) {
-		for (rcpt = 0; strcmp(env->rcpt[i], rcpts[rcpt]); rcpt++)
-			;
-		assert_true(ready(m, a, rcpt));
+	m->flies[a->route]++;
+	assert_ptr_equal(env->route, m->routes[a->route]);
+	assert_int_equal(env->nalerts, 1);
+	assert_ptr_equal(env->alerts[0], env->alert);
+	for (i = 0; i < env->nrcpt; i++) {
+		size_t rcpt = rcpt_of(env, i);
+
+		assert_int_equal(a->cells[rcpt], CELL_WAITS);
 		assert_int_equal(env->attempts[i], a->attempts[rcpt]);
+		assert_int_equal(env->verdicts[i].outcome, QUEUE_RETRY);
+		if (is_head(m, a, rcpt))
+			m->until[lane_of(a->route, a->server, rcpt)] = 0;
 		a->cells[rcpt] = CELL_FLIES;
 	}
 }
 
-static void step_settle(struct model *m, bool done)
+/* One of the ready heads of <ring>, or none with its allocation failed: NULL. */
+static struct queue_envelope *take(struct model *m, size_t ring)
 {
-	size_t which, i, rcpt;
 	struct queue_envelope *env;
 	struct model_alert *a;
+	size_t rcpt, n = 0;
+	unsigned pin;
+
+	if (m->nflying == FLIGHTS)
+		return NULL;
+	unit_fail_at(draw(m, 20) ? -1 : 0);
+	env = queue_take(m->q, &m->rings[ring]);
+	if (unit_failed()) {
+		assert_null(env);
+		m->nnomem++;
+		return NULL;
+	}
+	if (!env) {
+		assert_int_equal(m->rings[ring].ready, 0); /* compare() sees to that number */
+		return NULL;
+	}
+	a = alert_of(m, env->alert);
+	pin = a->pins[rcpt_of(env, 0)];
+	assert_int_equal(ring_of(a->route, pin), ring);
+	for (rcpt = 0; rcpt < m->nrcpt[a->route]; rcpt++)
+		n += ready(m, a, rcpt) && a->pins[rcpt] == pin;
+	assert_int_equal(env->nrcpt, n);
+	for (rcpt = 0; rcpt < n; rcpt++) {
+		assert_true(ready(m, a, rcpt_of(env, rcpt)));
+		assert_int_equal(a->pins[rcpt_of(env, rcpt)], pin);
+	}
+	depart(m, env);
+	return env;
+}
+
+/* Recipient <rcpt>'s flight of <a> ends so. */
+static void land(struct model *m, struct model_alert *a, size_t rcpt, const struct queue_verdict *v)
+{
+	size_t lane = lane_of(a->route, a->server, rcpt);
+
+	assert_int_equal(a->cells[rcpt], CELL_FLIES);
+	if (v->outcome == QUEUE_DONE) {
+		a->cells[rcpt] = CELL_DONE;
+		m->ndone++;
+		return;
+	}
+	a->cells[rcpt] = CELL_WAITS;
+	a->attempts[rcpt] += v->outcome == QUEUE_DEFERRED;
+	if (v->pin && v->pin < m->nrings[a->route]) {
+		a->pins[rcpt] = v->pin;
+		m->npinned++;
+	}
+	if (v->outcome != QUEUE_RETRY && is_head(m, a, rcpt)) {
+		m->until[lane] = v->until_ms;
+		m->held[lane] = v->outcome == QUEUE_HELD;
+	}
+}
+
+/* May <a> join the fold? By the rule: it waits in this ring, and all before it in its lane join too. */
+static bool joins(struct model *m, const struct model_alert *a, size_t rcpt, unsigned pin)
+{
+	size_t lane = lane_of(a->route, a->server, rcpt);
+	const struct model_alert *b;
+
+	if (a->cells[rcpt] != CELL_WAITS || a->pins[rcpt] != pin)
+		return false;
+	if (is_head(m, a, rcpt))
+		return !m->until[lane] || m->held[lane];
+	for (b = &m->alerts[m->first]; b < a; b++) {
+		if (b->route == a->route && b->server == a->server && open_cell(b->cells[rcpt]) && !b->folded)
+			return false;
+	}
+	return true;
+}
+
+/* Compares <env>, a fold of <own>, with the model's. */
+static void compare_fold(struct model *m, const struct queue_envelope *env, struct model_alert *own,
+                         size_t rcpt, size_t most_alerts, size_t most_bytes)
+{
+	unsigned pin = own->pins[rcpt], attempts = 0;
+	size_t n = 0, others = 0, bytes = own->len, i;
+	bool full = false;
+
+	for (i = m->first; i < m->nalerts; i++) {
+		struct model_alert *a = &m->alerts[i];
+
+		if (a->route != own->route || (a != own && (full || !joins(m, a, rcpt, pin))))
+			continue;
+		full |= a != own && (others + 1 >= most_alerts || bytes + a->len > most_bytes);
+		if (a != own && full)
+			continue;
+		others += a != own;
+		bytes += a == own ? 0 : a->len;
+		a->folded = true;
+		assert_true(n < env->nalerts);
+		assert_ptr_equal(alert_of(m, env->alerts[n++]), a);
+		if (a->attempts[rcpt] > attempts)
+			attempts = a->attempts[rcpt];
+	}
+	assert_int_equal(env->nalerts, n);
+	assert_ptr_equal(env->alert, env->alerts[0]);
+	assert_int_equal(env->nrcpt, 1);
+	assert_int_equal(env->attempts[0], attempts);
+	for (i = 0; i < n; i++) {
+		struct model_alert *a = alert_of(m, env->alerts[i]);
+
+		a->folded = false;
+		a->cells[rcpt] = CELL_FLIES;
+		m->until[lane_of(a->route, a->server, rcpt)] = 0;
+	}
+	m->nfolds += n > 1;
+}
+
+static void fold(struct model *m, struct queue_envelope *env)
+{
+	static const struct queue_verdict retry = { .outcome = QUEUE_RETRY };
+	size_t i = draw(m, env->nrcpt), nrcpt = env->nrcpt, which = rcpt_of(env, i), rcpt;
+	size_t most_alerts = draw(m, 3) ? draw(m, 8) : SIZE_MAX;
+	size_t most_bytes = draw(m, 3) ? draw(m, 200) : SIZE_MAX;
+	struct model_alert *a = alert_of(m, env->alert);
+	enum mailers_error error;
+	bool flew[RCPTS] = { false };
+
+	for (rcpt = 0; rcpt < nrcpt; rcpt++)
+		flew[rcpt_of(env, rcpt)] = true;
+	unit_fail_at(draw(m, 4) ? -1 : (long)draw(m, 3));
+	error = queue_fold(m->q, env, i, most_alerts, most_bytes);
+	if (unit_failed()) {
+		assert_int_equal(error, MAILERS_ERR_NOMEM);
+		assert_int_equal(env->nrcpt, nrcpt);
+		assert_int_equal(env->nalerts, 1);
+		assert_int_equal(rcpt_of(env, i), which);
+		m->nnomem++;
+		return;
+	}
+	assert_int_equal(error, MAILERS_OK);
+	assert_int_equal(rcpt_of(env, 0), which);
+	compare_fold(m, env, a, which, most_alerts, most_bytes);
+	for (rcpt = 0; rcpt < RCPTS; rcpt++) {
+		if (flew[rcpt] && rcpt != which)
+			land(m, a, rcpt, &retry);
+	}
+	assert_int_equal(queue_fold(m->q, env, 0, 1, 1), MAILERS_ERR_STATE);
+}
+
+/* Puts flight <which> off the table when its envelope is gone. */
+static void arrived(struct model *m, size_t which, size_t route)
+{
+	m->flying[which] = m->flying[--m->nflying];
+	m->flies[route]--;
+}
+
+/* Holds a recipient of <env>, the newest flight. */
+static void hold(struct model *m, struct queue_envelope *env)
+{
+	const struct queue_verdict held = { .outcome = QUEUE_HELD, .until_ms = m->now + 1 + draw(m, 80) };
+	size_t i = draw(m, env->nrcpt), rcpt = rcpt_of(env, i), n = env->nrcpt, k;
+	struct model_alert *a = alert_of(m, env->alert);
+
+	for (k = 0; k < env->nalerts; k++)
+		land(m, alert_of(m, env->alerts[k]), rcpt, &held);
+	if (queue_hold(m->q, env, i, held.until_ms))
+		assert_int_equal(env->nrcpt, n - 1);
+	else
+		arrived(m, m->nflying - 1, a->route);
+	assert_int_equal(m->nflying && m->flying[m->nflying - 1] == env, n > 1);
+}
+
+static void step_take(struct model *m)
+{
+	struct queue_envelope *env = take(m, draw(m, RINGS));
+
+	if (env && !draw(m, 4))
+		fold(m, env);
+	if (env && !draw(m, 4))
+		hold(m, env);
+}
+
+static void step_expire(struct model *m)
+{
+	size_t route = draw(m, ROUTES), i, rcpt, n = 0;
+	uint64_t before = draw(m, 8) ? m->now - draw(m, 200) : UINT64_MAX;
+	struct model_alert *a = NULL;
+	struct queue_envelope *env;
+
+	if (m->nflying == FLIGHTS)
+		return;
+	for (i = m->first; i < m->nalerts && !a; i++) {
+		if (m->alerts[i].route == route && open_alert(&m->alerts[i]) && !flies(&m->alerts[i]))
+			a = &m->alerts[i];
+	}
+	env = queue_take_expired(m->q, m->routes[route], before);
+	if (!a || a->raised_ms >= before) {
+		assert_null(env);
+		return;
+	}
+	assert_non_null(env);
+	assert_ptr_equal(alert_of(m, env->alert), a);
+	for (rcpt = 0; rcpt < RCPTS; rcpt++)
+		n += a->cells[rcpt] == CELL_WAITS;
+	assert_int_equal(env->nrcpt, n);
+	depart(m, env);
+	m->nexpired++;
+}
+
+static void step_settle(struct model *m, bool done)
+{
+	size_t which, i, k, route;
+	struct queue_envelope *env;
 
 	if (!m->nflying)
 		return;
 	which = draw(m, m->nflying);
 	env = m->flying[which];
-	m->flying[which] = m->flying[--m->nflying];
-	a = &m->alerts[env->alert->id - m->first_id];
+	route = alert_of(m, env->alert)->route;
 	for (i = 0; i < env->nrcpt; i++) {
 		struct queue_verdict *v = &env->verdicts[i];
 
-		for (rcpt = 0; strcmp(env->rcpt[i], rcpts[rcpt]); rcpt++)
-			;
-		assert_int_equal(a->cells[rcpt], CELL_FLIES);
 		v->outcome = done ? QUEUE_DONE : (enum queue_outcome)draw(m, QUEUE_DONE + 1);
 		v->until_ms = m->now + 1 + draw(m, 50);
-		a->cells[rcpt] = v->outcome == QUEUE_DONE ? CELL_DONE : CELL_WAITS;
-		m->ndone += v->outcome == QUEUE_DONE;
-		if (v->outcome == QUEUE_DEFERRED) {
-			m->until[lane_of(a->route, a->server, rcpt)] = v->until_ms;
-			a->attempts[rcpt]++;
-		}
+		v->pin = draw(m, 3) ? 0 : (unsigned)draw(m, RINGS + 1);
+		for (k = 0; k < env->nalerts; k++)
+			land(m, alert_of(m, env->alerts[k]), rcpt_of(env, i), v);
 	}
 	queue_settle(m->q, env);
+	arrived(m, which, route);
 }
 
 static void step_tick(struct model *m)
@@ -278,10 +345,60 @@ static void step_tick(struct model *m)
 	queue_tick(m->q, m->now);
 }
 
+static void step_wake(struct model *m)
+{
+	size_t route = draw(m, ROUTES);
+
+	memset(&m->until[lane_of(route, 0, 0)], 0, SERVERS * RCPTS * sizeof(m->until[0]));
+	queue_wake(m->q, m->routes[route]);
+}
+
+static void route_new(struct model *m, size_t route)
+{
+	struct queue_ring *rings[RINGS];
+	unsigned i;
+
+	for (i = 0; i < RINGS; i++)
+		rings[i] = &m->rings[ring_of(route, i)];
+	m->nrings[route] = route < 2 ? 1 : RINGS;
+	m->routes[route] = queue_route_new(m->q, rings, m->nrings[route], NULL, rcpts, m->nrcpt[route],
+	                                   &m->limits);
+	assert_non_null(m->routes[route]);
+}
+
+static void forget_drops(struct model *m, size_t route)
+{
+	struct queue_route_stats stats;
+
+	queue_route_stats(m->routes[route], &stats);
+	m->ndropped[ALERT_KIND_CHECK] -= stats.dropped_check;
+	m->ndropped[ALERT_KIND_STATE] -= stats.dropped_state;
+}
+
+/* Frees a route with what waits in it, and makes it anew. */
+static void step_free(struct model *m)
+{
+	size_t route = draw(m, ROUTES), i, rcpt;
+
+	if (m->flies[route])
+		return;
+	forget_drops(m, route);
+	for (i = m->first; i < m->nalerts; i++) {
+		for (rcpt = 0; rcpt < RCPTS && m->alerts[i].route == route; rcpt++) {
+			if (open_cell(m->alerts[i].cells[rcpt]))
+				m->alerts[i].cells[rcpt] = CELL_DROPPED;
+		}
+	}
+	memset(&m->until[lane_of(route, 0, 0)], 0, SERVERS * RCPTS * sizeof(m->until[0]));
+	queue_route_free(m->q, m->routes[route]);
+	route_new(m, route);
+	m->nfreed++;
+}
+
 /* Delivers what is left, and looks at the end of each alert. */
 static void drain(struct model *m)
 {
-	size_t i, rcpt, done = 0, dropped = 0;
+	size_t i, rcpt, done = 0;
 
 	while (queue_alerts(m->q)) {
 		step_take(m);
@@ -291,84 +408,98 @@ static void drain(struct model *m)
 	compare(m);
 	assert_int_equal(queue_lanes(m->q), 0);
 	for (i = 0; i < m->nalerts; i++) {
-		bool gone = false;
-
 		for (rcpt = 0; rcpt < m->nrcpt[m->alerts[i].route]; rcpt++) {
 			enum cell cell = m->alerts[i].cells[rcpt];
 
 			assert_true(cell == CELL_DONE || cell == CELL_DROPPED);
 			done += cell == CELL_DONE;
-			gone |= cell == CELL_DROPPED;
 		}
-		dropped += gone;
 	}
 	assert_int_equal(done, m->ndone);
-	assert_int_equal(dropped, m->ndropped[0] + m->ndropped[1]);
 }
 
 /* Finds what an alert of <route> counts, by one that is delivered at once. */
 static void measure(struct model *m, size_t route)
 {
 	struct queue_alert *alert = alert_new(m, &m->alerts[0]);
-	struct queue_limits limits = { .alerts = 1, .bytes = SIZE_MAX };
+	size_t i, dropped = 0, limit = m->limits.alerts;
 	struct queue_route_stats stats;
-	struct queue_route *r;
 	struct queue_envelope *env;
-	size_t i, dropped = 0;
 
-	r = queue_route_new(m->q, (struct queue_ring *[]){ &m->rings[0] }, 1, NULL, rcpts, m->nrcpt[route], &limits);
-	assert_int_equal(queue_add(m->q, r, alert, &dropped), MAILERS_OK);
-	queue_route_stats(r, &stats);
+	m->limits.alerts = 1;
+	route_new(m, route);
+	assert_int_equal(queue_add(m->q, m->routes[route], alert, &dropped), MAILERS_OK);
+	queue_route_stats(m->routes[route], &stats);
 	m->bytes[route] = stats.bytes;
 	m->first_id = alert->id + 1;
 	queue_alert_release(alert);
-	env = queue_take(m->q, &m->rings[0]);
+	env = queue_take(m->q, &m->rings[ring_of(route, 0)]);
 	for (i = 0; i < env->nrcpt; i++)
 		env->verdicts[i].outcome = QUEUE_DONE;
 	queue_settle(m->q, env);
+	queue_route_free(m->q, m->routes[route]);
+	m->limits.alerts = limit;
+}
+
+static void step(struct model *m)
+{
+	switch (draw(m, 16)) {
+	case 0: case 1: case 2: case 3:
+		step_add(m);
+		break;
+	case 4: case 5: case 6: case 7: case 8:
+		step_take(m);
+		break;
+	case 9: case 10: case 11: case 12:
+		step_settle(m, false);
+		break;
+	case 13: case 14:
+		step_tick(m);
+		break;
+	default:
+		switch (draw(m, 16)) {
+		case 0:
+			step_free(m);
+			break;
+		case 1: case 2:
+			step_wake(m);
+			break;
+		case 3: case 4: case 5: case 6:
+			step_expire(m);
+			break;
+		default:
+			step_add(m);
+			break;
+		}
+	}
 }
 
 static void run(size_t limit, uint64_t seed)
 {
 	struct model *m = calloc(1, sizeof(*m));
-	size_t i, step;
+	size_t i;
 
 	m->q = queue_new();
 	m->limits = (struct queue_limits){ .alerts = limit, .bytes = SIZE_MAX };
 	m->random = seed;
+	m->now = 1000;
 	for (i = 0; i < RINGS; i++)
 		queue_ring_init(&m->rings[i]);
 	for (i = 0; i < ROUTES; i++) {
-		m->nrcpt[i] = 1 + i % RCPTS;
-		m->routes[i] = queue_route_new(m->q, (struct queue_ring *[]){ &m->rings[i % RINGS] }, 1, NULL, rcpts, m->nrcpt[i], &m->limits);
+		m->nrcpt[i] = 1 + (i + 1) % RCPTS;
 		measure(m, i);
 	}
-	for (step = 0; step < STEPS; step++) {
-		switch (draw(m, 8)) {
-		case 0: case 1:
-			step_add(m);
-			break;
-		case 2: case 3: case 4:
-			step_take(m);
-			break;
-		case 5: case 6:
-			step_settle(m, false);
-			break;
-		default:
-			step_tick(m);
-			break;
-		}
+	for (i = 0; i < ROUTES; i++)
+		route_new(m, i);
+	for (i = 0; i < STEPS; i++) {
+		step(m);
 		compare(m);
 	}
-	assert_true(m->nalerts > STEPS / 5);
 	drain(m);
-	for (i = 0; i < ROUTES; i++) {
-		struct queue_route_stats stats;
-
-		queue_route_stats(m->routes[i], &stats);
-		m->ndropped[ALERT_KIND_CHECK] -= stats.dropped_check;
-		m->ndropped[ALERT_KIND_STATE] -= stats.dropped_state;
-	}
+	assert_true(m->nalerts > STEPS / 5 && m->npinned > 50 && m->nnomem > 50 && m->nfreed);
+	assert_true(m->nexpired > 20 && (m->nfolds > 20 || limit == 1));
+	for (i = 0; i < ROUTES; i++)
+		forget_drops(m, i);
 	assert_int_equal(m->ndropped[ALERT_KIND_CHECK], 0);
 	assert_int_equal(m->ndropped[ALERT_KIND_STATE], 0);
 	queue_free(m->q);

@@ -1,0 +1,159 @@
+/*
+ * queue_fold - many alerts of one recipient in one envelope, when single mails would be too many.
+ *
+ * First the items are found and only marked, then the memory is asked for, and only then anything moves: so a
+ * fold that fails changes nothing. A lane gives a run of items from its head on: an item may join when it is
+ * its lane's head, or when the one before it joined.
+ *
+ * Called by the engine between queue_take() and the mail's way.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "queue_internal.h"
+
+#define FOLD_ITEMS_MIN 16
+
+struct fold {
+	struct queue_item **items; /* oldest first; the array of alerts comes behind them */
+	size_t n, size;
+	struct queue_item *own;    /* the one that was taken: it is in the fold whatever the bounds */
+	bool has_own;
+	size_t alerts, bytes;      /* room for others */
+};
+
+static bool fold_add(struct fold *f, struct queue_item *item)
+{
+	if (f->n == f->size) {
+		size_t size = f->size ? 2 * f->size : FOLD_ITEMS_MIN;
+		struct queue_item **items = realloc(f->items, size * sizeof(*items));
+
+		if (!items)
+			return false;
+		f->items = items;
+		f->size = size;
+	}
+	f->items[f->n++] = item;
+	item->state = ITEM_FOLDED;
+	return true;
+}
+
+static bool fold_may_join(const struct fold *f, const struct queue_item *item)
+{
+	const struct lane *lane;
+
+	if (item->state != ITEM_WAITING || item->pin != f->own->pin)
+		return false;
+	lane = item->lane;
+	if (queue_lane_head(lane) == item)
+		return lane->state == LANE_READY || lane->state == LANE_HELD;
+	return LIST_ENTRY(item->in_lane.prev, struct queue_item, in_lane)->state == ITEM_FOLDED;
+}
+
+/* Finds the items in the order of adding. Where the bound ends the search before the own one was met, that is
+ * newer than all that were found.
+ */
+static bool fold_find(struct fold *f)
+{
+	size_t rcpt = f->own->lane->rcpt, len;
+	struct queue_walk walk = { { NULL } };
+	struct queue_delivery *d;
+
+	while ((f->alerts || !f->has_own) && (d = queue_walk_next(f->own->delivery->route, &walk))) {
+		struct queue_item *item = &d->items[rcpt];
+
+		if (item == f->own) {
+			f->has_own = true;
+		} else {
+			if (!fold_may_join(f, item))
+				continue;
+			len = strlen(d->alert->text);
+			if (!f->alerts || len > f->bytes)
+				break;
+			f->alerts--;
+			f->bytes -= len;
+		}
+		if (!fold_add(f, item))
+			return false;
+	}
+	return f->has_own || fold_add(f, f->own);
+}
+
+/* Appends the array of alerts to that of items. */
+static const struct queue_alert **fold_alerts(struct fold *f)
+{
+	struct queue_item **items = realloc(f->items, 2 * f->n * sizeof(*items));
+	const struct queue_alert **alerts;
+	size_t i;
+
+	if (!items)
+		return NULL;
+	f->items = items;
+	alerts = (const struct queue_alert **)(void *)(items + f->n);
+	for (i = 0; i < f->n; i++)
+		alerts[i] = items[i]->delivery->alert;
+	return alerts;
+}
+
+static void fold_undo(struct fold *f)
+{
+	while (f->n--)
+		f->items[f->n]->state = ITEM_WAITING;
+	f->own->state = ITEM_IN_FLIGHT;
+	free(f->items);
+}
+
+/* Recipient <i> becomes the only one. */
+static void fold_envelope(struct queue *q, struct queue_envelope *env, size_t i, struct fold *f,
+                          const struct queue_alert **alerts)
+{
+	static const struct queue_verdict retry = { .outcome = QUEUE_RETRY };
+	struct queue_item **items = env->items;
+	size_t k;
+
+	for (k = env->nrcpt; k--; ) {
+		if (k != i)
+			queue_item_land(q, items[k], &retry);
+	}
+	env->nrcpt = 1;
+	env->rcpt[0] = env->rcpt[i];
+	env->attempts[0] = 0;
+	env->verdicts[0] = env->verdicts[i];
+	env->alert = alerts[0];
+	env->alerts = alerts;
+	env->nalerts = f->n;
+	env->items = f->items;
+	env->fold = f->items;
+	for (k = 0; k < f->n; k++) {
+		if (f->items[k] == f->own)
+			f->own->state = ITEM_IN_FLIGHT;
+		else
+			queue_item_fly(q, f->items[k]);
+		if (f->items[k]->attempts > env->attempts[0])
+			env->attempts[0] = f->items[k]->attempts;
+	}
+}
+
+enum mailers_error queue_fold(struct queue *q, struct queue_envelope *env, size_t i, size_t most_alerts,
+                              size_t most_bytes)
+{
+	struct queue_item **items = env->items;
+	const struct queue_alert **alerts;
+	struct fold f = { 0 };
+	size_t len;
+
+	if (env->fold || i >= env->nrcpt)
+		return MAILERS_ERR_STATE;
+	f.own = items[i];
+	f.own->state = ITEM_FOLDED;
+	len = strlen(env->alert->text);
+	f.alerts = most_alerts && len <= most_bytes ? most_alerts - 1 : 0;
+	f.bytes = most_bytes - len; /* does not matter without room for alerts */
+	alerts = fold_find(&f) ? fold_alerts(&f) : NULL;
+	if (!alerts) {
+		fold_undo(&f);
+		return MAILERS_ERR_NOMEM;
+	}
+	fold_envelope(q, env, i, &f, alerts);
+	return MAILERS_OK;
+}
