@@ -17,6 +17,7 @@
 
 #define SETTING_REASON_SIZE 640        /* holds every reason uncut; it is one line of printable ASCII */
 #define SETTING_TIME_MAX    2147483647 /* ms, HAProxy's limit: 24 days */
+#define SETTING_DRAIN_MS    30000
 #define SETTING_NAME_MAX    64         /* bytes of a key that is still compared with the known ones */
 #define SETTING_QUOTE_SIZE  208        /* of setting_quote() */
 
@@ -35,7 +36,8 @@ enum setting_type {
 	SETTING_BOOL,     /* bool */
 	SETTING_ENUM,     /* int: index of one of <words> */
 	SETTING_AUTH,     /* unsigned: SASL_BIT()s, 0 for "auto"; one word or a list */
-	SETTING_IDS,      /* struct setting_ids: a list of mailers' ids */
+	SETTING_IDS,      /* struct setting_ids: a list of mailers' ids; or `false` */
+	SETTING_LIMIT,    /* struct setting_limit: a table that the caller walks and puts; or `false` */
 	SETTING_TABLE,    /* nothing: a table that the caller walks */
 };
 
@@ -127,6 +129,9 @@ bool setting_given(const struct setting_field *fields, const struct setting_fiel
 bool setting_set(const struct setting_field *fields, const struct setting_field *field, void *base,
                  const struct setting_value *value, char *reason);
 
+/* Stores what the caller has read of a SETTING_LIMIT. */
+void setting_put(const struct setting_field *fields, const struct setting_field *field, void *base, const void *data);
+
 /* Lays what <from> sets over <to>. */
 void setting_merge(const struct setting_field *fields, void *to, const void *from);
 
@@ -159,8 +164,7 @@ bool setting_is_fqdn(const char *text);
  * address was given by, NULL when it is not known. False with a <reason> that begins with a key or with what is missing.
  */
 bool setting_mailer_complete(struct setting_mailer *m, const char *host, char *reason);
-/* The same for a proxy's. */
-bool setting_proxy_complete(struct setting_proxy *p, char *reason);
+void setting_proxy_complete(struct setting_proxy *p);
 void setting_top_complete(struct setting_top *t);
 /* A limit that stands in the file: both of its keys. */
 bool setting_limit_check(const struct setting_limit *l, char *reason);

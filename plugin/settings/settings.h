@@ -20,7 +20,6 @@
 #include <mailers/tls.h>
 
 #define SETTINGS_REASON_MAX 1200   /* bytes of every <reason> here: one printable line, "file: key: fault; remedy" */
-#define SETTINGS_DRAIN_MS   30000
 
 struct settings;
 
