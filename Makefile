@@ -42,7 +42,7 @@ UNIT_BIN := $(UNIT_SRC:regtests/unit/%.c=$(B)/unit/%)
 ASAN_BIN := $(UNIT_SRC:regtests/unit/%.c=$(B)/asan/%)
 TOOLS    := smtp_sink sinkctl delay_line tcp_target
 TOOL_BIN := $(TOOLS:%=$(B)/tools/%)
-WRAP     := -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
+WRAP     := -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=free
 
 export LUA B WERROR CC HAPROXY_PROGRAM T
 
@@ -145,6 +145,14 @@ $(B)/asan/%: regtests/unit/%.c regtests/unit/unit.c regtests/unit/unit.h $(B)/li
 	$(Q)$(CC) $(ALL_CFLAGS) $(SANITIZE) -Iregtests/unit $(ALL_LDFLAGS) $(WRAP) -o $@ \
 		$(filter-out %.h,$^) -lcmocka
 
+# SASL with OpenSSL's hashes, for regtests/sasl/run.sh.
+$(B)/sasl/%: regtests/sasl/%.c plugin/tls/crypto.c regtests/unit/unit.c regtests/unit/unit.h \
+		regtests/lib/sasl_peer.h plugin/tls/crypto.h $(B)/libcore-asan.a
+	@mkdir -p $(@D)
+	$(say) TEST "$@ (sanitizers)"
+	$(Q)$(CC) $(ALL_CFLAGS) $(SANITIZE) -Iregtests/unit $(ALL_LDFLAGS) $(WRAP) -o $@ \
+		$(filter-out %.h,$^) -lcmocka -lcrypto
+
 # libev casts its watchers to their base, which gcc takes for a breach of the aliasing rules.
 $(B)/obj/tools/%.o: regtests/tools/%.c
 	@mkdir -p $(@D)
@@ -152,15 +160,16 @@ $(B)/obj/tools/%.o: regtests/tools/%.c
 	$(Q)$(CC) $(ALL_CFLAGS) -fno-strict-aliasing -MMD -MP -c -o $@ $<
 
 tool_objects = $(patsubst %,$(B)/obj/tools/%.o,$(1))
-$(B)/tools/smtp_sink: $(call tool_objects,smtp_sink sink_session sink_smtp sink_store sink_rule control tool) \
-	$(B)/obj/core/buffer.o
+$(B)/tools/smtp_sink: $(call tool_objects,smtp_sink sink_listener sink_session sink_smtp sink_auth sink_tls sink_store \
+	sink_rule control tool) $(B)/obj/core/buffer.o
 $(B)/tools/delay_line: $(call tool_objects,delay_line control tool) $(B)/obj/core/buffer.o
 $(B)/tools/tcp_target: $(call tool_objects,tcp_target control tool)
 $(B)/tools/sinkctl: $(call tool_objects,sinkctl tool)
 $(TOOL_BIN):
 	@mkdir -p $(@D)
 	$(say) LINK $@
-	$(Q)$(CC) -pie $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ -lev
+	$(Q)$(CC) -pie $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ -lev $(TOOL_LIBS)
+$(B)/tools/smtp_sink: TOOL_LIBS := -lssl -lcrypto
 
 ##install      install the plugin below $(DESTDIR)$(PREFIX), for each Lua that was built
 install: all

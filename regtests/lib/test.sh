@@ -12,7 +12,7 @@
 #   sink_start NAME [OPTION]...   a smtp_sink in the background; its port is in $NAME_port
 #   sinkctl NAME COMMAND...       a command to it (wait, get, rule...)
 #   tool_start NAME PROGRAM [OPTION]...  the same for another tool of build/tools
-#   talk PORT                     connects to a mail server; then
+#   talk PORT                     connects to a mail server ($talk_fd; what is said goes to $talk_out); then
 #   say LINE                      sends a line with CRLF,
 #   say_at_once TEXT              sends TEXT, in which \r and \n are understood, in one piece,
 #   hear CODE                     reads a reply, which must have that code, into $reply,
@@ -54,15 +54,18 @@ sinkctl() {
 	"$TOOLS/sinkctl" "$TMPDIR/$name.ctl" "$@"
 }
 
-talk() { exec {talk_fd}<>"/dev/tcp/127.0.0.1/$1"; }
+talk() {
+	exec {talk_fd}<>"/dev/tcp/127.0.0.1/$1" || return
+	talk_out=$talk_fd
+}
 
-say() { printf '%s\r\n' "$1" >&"$talk_fd"; }
+say() { printf '%s\r\n' "$1" >&"$talk_out"; }
 
 # printf of bash writes each line for itself; cat writes a file at once.
 say_at_once() {
 	# shellcheck disable=SC2059
 	printf "$1" > "$TMPDIR/say"
-	cat "$TMPDIR/say" >&"$talk_fd"
+	cat "$TMPDIR/say" >&"$talk_out"
 }
 
 hear() {

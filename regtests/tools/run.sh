@@ -2,6 +2,7 @@
 # The test programs themselves: what they say is right, what a client does wrong is seen, faults happen as told.
 # once
 . "$(dirname "$0")/../lib/test.sh"
+. "$(dirname "$0")/secure.sh"
 
 # mail RECIPIENT [LINE]...: one mail in lock step
 mail() {
@@ -38,7 +39,7 @@ sink__a_mail__is_kept_as_it_came() {
 		printf 'MAIL FROM:<a@example.org>\nRCPT TO:<b@example.org>\nEHLO client.example\nCONNECTION 1\nTIME\n\n'
 		printf 'Subject: one\r\n\r\n.dots\r\n .x\r\n'
 	} | cmp - <(sed 's/^TIME [0-9]*$/TIME/' "$TMPDIR/mails/000001.eml")
-	equal $'1\t1\t28\tMAIL FROM:<a@example.org> RCPT TO:<b@example.org>\tone' "$(cut -f 1,2,4- "$TMPDIR/log")"
+	equal $'1\t1\t28\tMAIL FROM:<a@example.org> RCPT TO:<b@example.org>\tone' "$(cut -f 1,2,4-6 "$TMPDIR/log")"
 	equal 0 "$(sinkctl s get violations)"
 }
 
@@ -212,6 +213,7 @@ sink__no_accept__lets_a_connection_hang() {
 sink__ipv6_and_unix_sockets__are_served() {
 	sink_start s --listen '[::1]:0'
 	exec {talk_fd}<>"/dev/tcp/::1/$s_port"
+	talk_out=$talk_fd
 	hear 220
 	sink_start u --listen "unix:$TMPDIR/u.sock"
 	equal "$TMPDIR/u.sock" "$u_port"
@@ -248,13 +250,145 @@ sink__chunking_and_auth__when_offered() {
 	sink_start s --ehlo 'PIPELINING,CHUNKING,AUTH PLAIN LOGIN' --mail-dir "$TMPDIR/mails"
 	hello "$s_port"
 	say 'AUTH PLAIN AGEAYg=='; hear 235
-	say 'AUTH LOGIN'; hear 334; say YQ==; hear 334; say Yg==; hear 235
+	say 'AUTH LOGIN'; hear 503
 	say_at_once 'MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 5\r\nabc\r\nBDAT 3 LAST\r\n.\r\n'
 	for i in 250 250 250 250; do hear $i; done
 	say QUIT; hear 221
 	sinkctl s wait 1 10 > /dev/null
 	printf 'abc\r\n.\r\n' | cmp - <(sed '1,/^$/d' "$TMPDIR/mails/000001.eml")
 	equal 0 "$(sinkctl s get violations)"
+}
+
+# One mail by BDAT in one piece: bdat SENDER RECIPIENT TEXT
+bdat() { printf 'MAIL FROM:<%s>\\r\\nRCPT TO:<%s>\\r\\nBDAT %d LAST\\r\\n%s\\r\\n' "$1" "$2" $((${#3} + 2)) "$3"; }
+envelopes() { cut -f 5 "$TMPDIR/log" | sed 's/MAIL FROM:<\(.*\)> RCPT TO:<\(.*\)>/\1 \2/'; }
+
+# Three transactions on their way at once, of which the second one's recipient is refused.
+three_at_once() {
+	local i
+
+	sink_start s --ehlo PIPELINING,CHUNKING --log "$TMPDIR/log" --rule 'rcpt match no@ reply 550 5.1.1 no' "$@"
+	hello "$s_port"
+	say_at_once "$(bdat 1@x a@x one)$between$(bdat 2@x no@x two)$between$(bdat 3@x c@x three)"
+	for i in $heard; do hear "$i"; done
+}
+
+sink__a_refused_recipient_in_a_pipeline__is_that_mail_alone() {
+	between='' heard='250 250 250 250 550 503 250 250 250' three_at_once
+	equal $'1@x a@x\n3@x c@x' "$(envelopes)"
+}
+
+sink__a_chunk_that_was_refused__is_the_end_of_its_mail() {
+	local i
+
+	sink_start s --ehlo PIPELINING,CHUNKING --log "$TMPDIR/log" --rule 'bdat times 1 reply 452 4.3.1 full'
+	hello "$s_port"
+	say_at_once 'MAIL FROM:<1@x>\r\nRCPT TO:<a@x>\r\nBDAT 3\r\none'
+	for i in 250 250 452; do hear $i; done
+	say_at_once "BDAT 5 LAST\r\nmore!RSET\r\n$(bdat 2@x b@x two)"
+	for i in 503 250 250 250 250; do hear $i; done
+	equal '2@x b@x' "$(envelopes)"
+}
+
+sink__exim_quirk__takes_the_next_mail_under_the_sender_of_the_refused_one() {
+	between='' heard='250 250 250 250 550 503 503 250 250' three_at_once --exim-quirk
+	equal $'1@x a@x\n2@x c@x' "$(envelopes)"
+}
+
+sink__exim_quirk__is_cured_by_rset() {
+	between='RSET\r\n' heard='250 250 250 250 250 550 503 250 250 250 250' three_at_once --exim-quirk
+	equal $'1@x a@x\n3@x c@x' "$(envelopes)"
+}
+
+sink__a_fault_inside_a_reply__comes_after_the_part_before_it() {
+	local text
+
+	sink_start s --rule 'ehlo conn 1 line 2 after 6 close' --rule 'ehlo conn 2 line 3 reply 250 other' \
+		--rule 'ehlo conn 3 line 2 drip 1' --rule 'ehlo conn 4 after 3 half' --rule 'noop after 2 reset'
+	talk "$s_port"; hear 220; say 'EHLO x'
+	IFS= read -r -t 20 text <&"$talk_fd"; equal $'250-sink\r' "$text"
+	IFS= read -r -t 20 -N 6 text <&"$talk_fd"; equal '250-PI' "$text"
+	hear_end
+	hello "$s_port"; equal $'250-sink\n250-PIPELINING\n250 other\n' "$reply"
+	hello "$s_port"; equal $'250 SIZE 10485760\n' "$(tail -n 1 <<< "${reply%$'\n'}")"$'\n'
+	talk "$s_port"; hear 220; say 'EHLO x'
+	IFS= read -r -t 20 -N 6 text <&"$talk_fd"; equal 250abc "$text"
+	hello "$s_port"; say NOOP
+	IFS= read -r -t 20 -N 2 text <&"$talk_fd"; equal 25 "$text"
+	hear_end
+	equal 5 "$(sinkctl s get hits)"
+}
+
+sink__a_fault_inside_a_message__comes_after_its_bytes() {
+	sink_start s --ehlo CHUNKING --log "$TMPDIR/log" --rule 'body match 1@x after 4 reset' \
+		--rule 'body match 2@x after 2 reply 421 4.3.2 going down'
+	hello "$s_port"
+	say 'MAIL FROM:<1@x>'; hear 250; say 'RCPT TO:<a@x>'; hear 250; say DATA; hear 354
+	say ab
+	equal 0 "$(sinkctl s get hits)"
+	say cd
+	hear_end
+	equal 1 "$(sinkctl s get hits)"
+	hello "$s_port"
+	say 'MAIL FROM:<2@x>'; hear 250; say 'RCPT TO:<a@x>'; hear 250
+	say_at_once 'BDAT 4 LAST\r\nabcd'; hear 421; hear 250
+	hello "$s_port"
+	say 'MAIL FROM:<1@x>'; hear 250; say 'RCPT TO:<a@x>'; hear 250
+	say_at_once 'BDAT 5 LAST\r\nabcde'; hear_end
+	equal 3 "$(sinkctl s get hits)"
+	equal 1 "$(sinkctl s get mails)"
+	equal 0 "$(sinkctl s get violations)"
+}
+
+sink__match_at_the_dot__looks_into_the_message() {
+	sink_start s --rule 'dot match srv2 reply 554 5.6.0 no'
+	hello "$s_port"
+	mail b@x 'Subject: srv1'; hear 250
+	mail b@x 'Subject: srv2'; hear 554
+}
+
+sink__half_close__leaves_the_client_its_side() {
+	sink_start s --rule 'noop half-close'
+	hello "$s_port"
+	say NOOP
+	IFS= read -r -t 20 line <&"$talk_fd" && fail "got '$line'"
+	equal 1 "$(sinkctl s get open)"
+	say QUIT
+	exec {talk_fd}>&-
+	sinkctl s wait open =0 20 > /dev/null
+}
+
+sink__down_and_die__end_everything_and_come_back_at_the_same_port() {
+	sink_start s --rule 'rset die 0' --rule 'mail die 1'
+	hello "$s_port"
+	say NOOP; hear 250
+	sinkctl s down
+	hear_end
+	equal 0 "$(sinkctl s get up)"
+	if (talk "$s_port") 2>/dev/null; then fail connected; fi
+	sinkctl s up
+	hello "$s_port"
+	say RSET; hear_end
+	if (talk "$s_port") 2>/dev/null; then fail connected; fi
+	sinkctl s up
+	hello "$s_port"
+	say 'MAIL FROM:<a@b>'; hear_end
+	sinkctl s wait up 1 20 > /dev/null
+	hello "$s_port"
+	sinkctl s down 1
+	hear_end
+	sinkctl s wait up 1 20 > /dev/null
+	hello "$s_port"
+}
+
+sink__a_late_close__is_late() {
+	local start
+
+	sink_start s --rule 'noop delay 200 close'
+	hello "$s_port"
+	start=$(now_ms)
+	say NOOP; hear_end
+	[ $(($(now_ms) - start)) -ge 199 ] || fail "after $(($(now_ms) - start)) ms"
 }
 
 control__wait__ends_by_count_or_time() {

@@ -9,49 +9,58 @@
 #include "sink_rule.h"
 
 enum action { ACTION_USUAL, ACTION_REPLY, ACTION_CLOSE, ACTION_RESET, ACTION_REPLY_CLOSE, ACTION_LIMIT, ACTION_MUTE,
-	ACTION_HALF, ACTION_LONG, ACTION_GARBAGE, ACTION_DRIP, ACTION_REPEAT };
+	ACTION_HALF, ACTION_LONG, ACTION_GARBAGE, ACTION_DRIP, ACTION_REPEAT, ACTION_HALF_CLOSE, ACTION_DIE, ACTION_INJECT };
 
 struct sink_rule {
 	enum sink_step step;
 	enum action action;
 	int each;
 	int accept;
-	unsigned long conn, from, times, delay_ms, number;
+	unsigned long conn, from, times, delay_ms, number, line, after;
 	unsigned long seen;   /* occurrences over all connections */
 	unsigned int id;      /* index of its occurrences on one connection */
 	char *match;
 	char *text;
 	size_t len;
+	struct buffer composed; /* an answer of several parts */
 };
 
 static const char *const step_names[] = {
 	[STEP_NONE] = "", [STEP_CONNECT] = "connect", [STEP_GREETING] = "greeting", [STEP_HELO] = "helo",
-	[STEP_EHLO] = "ehlo", [STEP_MAIL] = "mail", [STEP_RCPT] = "rcpt", [STEP_DATA] = "data", [STEP_DOT] = "dot",
-	[STEP_BDAT] = "bdat", [STEP_AUTH] = "auth", [STEP_RSET] = "rset", [STEP_NOOP] = "noop", [STEP_QUIT] = "quit",
-	[STEP_OTHER] = "other", [STEP_ANY] = "any",
+	[STEP_EHLO] = "ehlo", [STEP_STARTTLS] = "starttls", [STEP_AUTH] = "auth", [STEP_AUTHSTEP] = "authstep", [STEP_MAIL] = "mail", [STEP_RCPT] = "rcpt", [STEP_DATA] = "data", [STEP_DOT] = "dot",
+	[STEP_BDAT] = "bdat", [STEP_RSET] = "rset", [STEP_NOOP] = "noop", [STEP_QUIT] = "quit",
+	[STEP_OTHER] = "other", [STEP_TLS] = "tls", [STEP_BODY] = "body", [STEP_ANY] = "any",
 };
+
+#define GARBAGE "\xff\xfe\x16\x03\x01\x02\0 2x0 \x80\r\n"
+#define FIXED(text) text, sizeof(text) - 1
 
 static const struct action_form {
 	const char *name;
-	enum action action;
 	int has_number;
 	int has_text;
+	int replaces;         /* the usual answer, by <text>, or if that is NULL by the rule's */
+	enum sink_then then;
+	const char *text;
+	size_t len;
 } action_forms[] = {
-	{ "reply", ACTION_REPLY, 0, 1 },
-	{ "close", ACTION_CLOSE, 0, 0 },
-	{ "reset", ACTION_RESET, 0, 0 },
-	{ "reply-then-close", ACTION_REPLY_CLOSE, 0, 1 },
-	{ "limit", ACTION_LIMIT, 1, 1 },
-	{ "mute", ACTION_MUTE, 0, 0 },
-	{ "half", ACTION_HALF, 0, 0 },
-	{ "long", ACTION_LONG, 1, 0 },
-	{ "garbage", ACTION_GARBAGE, 0, 0 },
-	{ "drip", ACTION_DRIP, 1, 1 },
-	{ "repeat", ACTION_REPEAT, 1, 1 },
-	{ NULL, ACTION_USUAL, 0, 0 },
+	[ACTION_USUAL] = { "", 0, 0, 0, THEN_GO_ON, NULL, 0 },
+	[ACTION_REPLY] = { "reply", 0, 1, 1, THEN_GO_ON, NULL, 0 },
+	[ACTION_CLOSE] = { "close", 0, 0, 1, THEN_DROP, FIXED("") },
+	[ACTION_RESET] = { "reset", 0, 0, 1, THEN_RESET, FIXED("") },
+	[ACTION_REPLY_CLOSE] = { "reply-then-close", 0, 1, 1, THEN_CLOSE, NULL, 0 },
+	[ACTION_LIMIT] = { "limit", 1, 1, 1, THEN_CLOSE, NULL, 0 },
+	[ACTION_MUTE] = { "mute", 0, 0, 1, THEN_MUTE, FIXED("") },
+	[ACTION_HALF] = { "half", 0, 0, 1, THEN_MUTE, FIXED("abc") },
+	[ACTION_LONG] = { "long", 1, 0, 1, THEN_MUTE, NULL, 0 },
+	[ACTION_GARBAGE] = { "garbage", 0, 0, 1, THEN_GO_ON, FIXED(GARBAGE) },
+	[ACTION_DRIP] = { "drip", 1, 1, 0, THEN_GO_ON, NULL, 0 },
+	[ACTION_REPEAT] = { "repeat", 1, 1, 1, THEN_MUTE, NULL, 0 },
+	[ACTION_HALF_CLOSE] = { "half-close", 0, 0, 1, THEN_HALF_CLOSE, FIXED("") },
+	[ACTION_DIE] = { "die", 1, 0, 1, THEN_DIE, FIXED("") },
+	[ACTION_INJECT] = { "reply-inject", 0, 1, 0, THEN_GO_ON, NULL, 0 },
 };
-
-static const char garbage[] = "\x16\x03\x01\x02\0\xff\xfe 2x0 \x80\r\n";
+#define ACTIONS (sizeof(action_forms) / sizeof(action_forms[0]))
 
 /* Cuts the next word off *rest, in place; "" at the end. */
 static char *word_next(char **rest)
@@ -97,13 +106,14 @@ static size_t text_unescape(char *text)
 	return (size_t)(out - text);
 }
 
-static const struct action_form *action_find(const char *name)
+/* ACTION_USUAL when there is none of that name. */
+static enum action action_find(const char *name)
 {
-	const struct action_form *form = action_forms;
+	enum action action = ACTIONS - 1;
 
-	while (form->name && strcmp(form->name, name))
-		form++;
-	return form;
+	while (action != ACTION_USUAL && strcmp(action_forms[action].name, name))
+		action--;
+	return action;
 }
 
 /* Takes over <text>, the rest of the rule's line. A line of a reply ends in CRLF. */
@@ -127,13 +137,14 @@ static const char *rule_text(struct sink_rule *rule, const char *text)
 
 static const char *rule_action(struct sink_rule *rule, const char *name, char *rest)
 {
-	const struct action_form *form = action_find(name);
+	const struct action_form *form;
 
 	if (!*name)
 		return NULL;
-	if (!form->name)
+	rule->action = action_find(name);
+	if (rule->action == ACTION_USUAL)
 		return "no such clause or action";
-	rule->action = form->action;
+	form = &action_forms[rule->action];
 	if (form->has_number && !number_next(&rest, &rule->number))
 		return "a number is missing";
 	rest += strspn(rest, " ");
@@ -153,7 +164,9 @@ static const char *rule_parse(struct sink_rule *rule, char *rest)
 {
 	const struct { const char *name; unsigned long *number; } numbers[] = {
 		{ "conn", &rule->conn }, { "from", &rule->from }, { "times", &rule->times }, { "delay", &rule->delay_ms },
+		{ "line", &rule->line }, { "after", &rule->after },
 	};
+	const size_t NUMBERS = sizeof(numbers) / sizeof(numbers[0]);
 	char *word = word_next(&rest);
 	size_t i;
 
@@ -162,9 +175,9 @@ static const char *rule_parse(struct sink_rule *rule, char *rest)
 			return "no such step";
 	for (;;) {
 		word = word_next(&rest);
-		for (i = 0; i < 4 && strcmp(word, numbers[i].name); i++)
+		for (i = 0; i < NUMBERS && strcmp(word, numbers[i].name); i++)
 			;
-		if (i < 4) {
+		if (i < NUMBERS) {
 			if (!number_next(&rest, numbers[i].number))
 				return "a number is missing";
 		} else if (!strcmp(word, "match")) {
@@ -188,6 +201,7 @@ static void rule_free(struct sink_rule *rule)
 		return;
 	free(rule->match);
 	free(rule->text);
+	buffer_free(&rule->composed);
 	free(rule);
 }
 
@@ -220,15 +234,32 @@ void sink_rules_clear(struct sink_rules *rules)
 	rules->steps = 0;
 }
 
+static int holds(const char *data, size_t len, const char *text)
+{
+	return len && memmem(data, len, text, strlen(text)) != NULL;
+}
+
+static int rule_matches(const struct sink_rule *rule, const struct sink_occasion *o)
+{
+	return holds(o->line, o->len, rule->match) ||
+	       (o->envelope && holds(o->envelope->data, o->envelope->len, rule->match)) ||
+	       (o->message && holds(o->message->data, o->message->len, rule->match));
+}
+
+static int rule_is_of(const struct sink_rule *rule, enum sink_step step)
+{
+	return rule->step == step || (rule->step == STEP_ANY && step < STEP_TLS);
+}
+
 static int rule_fits(struct sink_rule *rule, const struct sink_occasion *o)
 {
 	unsigned long seen;
 
-	if (rule->step != o->step && rule->step != STEP_ANY)
+	if (!rule_is_of(rule, o->step))
 		return 0;
 	if (rule->conn && rule->conn != o->connection)
 		return 0;
-	if (rule->match && !memmem(o->line, o->len, rule->match, strlen(rule->match)))
+	if (rule->match && !rule_matches(rule, o))
 		return 0;
 	if (rule->action == ACTION_LIMIT && o->mails < rule->number)
 		return 0;
@@ -248,51 +279,68 @@ static void answer_text(struct sink_answer *answer, const char *text, size_t len
 	answer->accepts = len && (*text == '2' || *text == '3');
 }
 
-static void rule_answer(const struct sink_rule *rule, struct sink_answer *answer)
+/* Where the clauses line and after cut the usual answer <text>. */
+static size_t rule_cut(const struct sink_rule *rule, const char *text, size_t len)
 {
+	const char *at = text, *end = text + len, *newline;
+	unsigned long line;
+
+	for (line = 1; line < rule->line && at < end; line++) {
+		newline = memchr(at, '\n', (size_t)(end - at));
+		at = newline ? newline + 1 : end;
+	}
+	return (size_t)(end - at) < rule->after ? len : (size_t)(at - text) + rule->after;
+}
+
+/* Makes one text of two. */
+static void answer_join(struct sink_rule *rule, struct sink_answer *answer, const char *head, size_t head_len,
+                        const char *tail, size_t tail_len)
+{
+	buffer_clear(&rule->composed);
+	buffer_add(&rule->composed, head, head_len);
+	buffer_add(&rule->composed, tail, tail_len);
+	answer->text = rule->composed.len ? rule->composed.data : "";
+	answer->len = rule->composed.len;
+}
+
+/* Keeps what stands before the cut in the <usual> answer, whatever the action made of the rest. */
+static void answer_cut(struct sink_rule *rule, struct sink_answer *answer, const struct sink_answer *usual)
+{
+	size_t cut = rule_cut(rule, usual->text, usual->len);
+
+	if (answer->text != usual->text && rule->action != ACTION_INJECT)
+		answer_join(rule, answer, usual->text, cut, answer->text, answer->len);
+	answer->at_once = cut;
+}
+
+static void rule_answer(struct sink_rule *rule, struct sink_answer *answer)
+{
+	const struct action_form *form = &action_forms[rule->action];
+	const struct sink_answer usual = *answer;
+
 	answer->delay_ms = (unsigned int)rule->delay_ms;
-	switch (rule->action) {
-	case ACTION_USUAL:
-		break;
-	case ACTION_REPLY:
-		answer_text(answer, rule->text, rule->len, THEN_GO_ON);
-		break;
-	case ACTION_CLOSE:
-		answer_text(answer, "", 0, THEN_DROP);
-		break;
-	case ACTION_RESET:
-		answer_text(answer, "", 0, THEN_RESET);
-		break;
-	case ACTION_REPLY_CLOSE:
-	case ACTION_LIMIT:
-		answer_text(answer, rule->text, rule->len, THEN_CLOSE);
-		break;
-	case ACTION_MUTE:
-		answer_text(answer, "", 0, THEN_MUTE);
-		break;
-	case ACTION_HALF:
-		answer_text(answer, "abc", 3, THEN_MUTE);
-		break;
-	case ACTION_LONG:
-		answer_text(answer, rule->text, rule->len, THEN_MUTE);
-		break;
-	case ACTION_GARBAGE:
-		answer_text(answer, garbage, sizeof(garbage) - 1, THEN_GO_ON);
-		break;
-	case ACTION_DRIP:
-		if (rule->len)
-			answer_text(answer, rule->text, rule->len, answer->then);
+	if (form->replaces)
+		answer_text(answer, form->text ? form->text : rule->text, form->text ? form->len : rule->len, form->then);
+	if (rule->action == ACTION_DRIP && rule->len)
+		answer_text(answer, rule->text, rule->len, answer->then);
+	if (rule->action == ACTION_DRIP || rule->action == ACTION_REPEAT)
 		answer->pace_ms = (unsigned int)rule->number;
-		break;
-	case ACTION_REPEAT:
-		answer_text(answer, rule->text, rule->len, THEN_MUTE);
-		answer->pace_ms = (unsigned int)rule->number;
+	if (rule->action == ACTION_REPEAT) {
 		answer->endless = 1;
 		answer->accepts = 0;
-		break;
 	}
+	if (rule->action == ACTION_DIE)
+		answer->die_ms = (unsigned int)rule->number;
+	if (rule->action == ACTION_INJECT)
+		answer_join(rule, answer, usual.text, usual.len, rule->text, rule->len);
 	if (rule->accept)
 		answer->accepts = 1;
+	if (rule->step == STEP_TLS || rule->step == STEP_BODY) {
+		answer->line = (unsigned int)rule->line;
+		answer->after = rule->after;
+	} else if (rule->line || rule->after) {
+		answer_cut(rule, answer, &usual);
+	}
 }
 
 void sink_rules_apply(struct sink_rules *rules, const struct sink_occasion *occasion, struct sink_answer *answer)
@@ -301,7 +349,8 @@ void sink_rules_apply(struct sink_rules *rules, const struct sink_occasion *occa
 
 	for (i = 0; i < rules->count; i++) {
 		if (rule_fits(rules->rule[i], occasion)) {
-			rules->hits++;
+			rules->hits += occasion->step != STEP_TLS && occasion->step != STEP_BODY;
+			answer->fault = 1;
 			rule_answer(rules->rule[i], answer);
 			return;
 		}

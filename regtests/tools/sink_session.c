@@ -38,6 +38,11 @@ static void session_free(struct sink_session *s)
 	buffer_free(&s->helo);
 	buffer_free(&s->envelope);
 	buffer_free(&s->message);
+	buffer_free(&s->wire);
+	buffer_free(&s->fault.text);
+	sink_tls_free(s->tls);
+	sink_auth_free(s->auth);
+	free(s->user);
 	free(s);
 }
 
@@ -56,6 +61,18 @@ static void session_timer(struct sink_session *s, double seconds)
 	ev_timer_start(s->sink->loop, &s->timer);
 }
 
+/* FIN, and then the client has its time to leave. A client that was told the end has SINK_LINGER_S. */
+static void session_shutdown(struct sink_session *s, int gently)
+{
+	if (s->closing)
+		return;
+	/* close() with unread bytes would be a RST, which can overtake the last answer. */
+	shutdown(s->fd, SHUT_WR);
+	if (gently)
+		session_timer(s, SINK_LINGER_S);
+	s->closing = 1;
+}
+
 /* Everything is sent: does what the last answer wanted after it. The session may be gone afterwards. */
 static void session_then(struct sink_session *s)
 {
@@ -64,12 +81,8 @@ static void session_then(struct sink_session *s)
 	case THEN_MUTE:
 		break;
 	case THEN_CLOSE:
-		/* close() with unread bytes would be a RST, which can overtake the last answer. */
-		if (!s->closing)
-			shutdown(s->fd, SHUT_WR);
-		if (!s->closing)
-			session_timer(s, SINK_LINGER_S);
-		s->closing = 1;
+	case THEN_HALF_CLOSE:
+		session_shutdown(s, s->then == THEN_CLOSE);
 		break;
 	case THEN_DROP:
 		session_free(s);
@@ -77,72 +90,133 @@ static void session_then(struct sink_session *s)
 	case THEN_RESET:
 		session_reset(s);
 		break;
+	case THEN_DIE:
+		sink_listener_die(s->sink, s->die_ms);
+		break;
+	case THEN_TLS:
+		if (s->in.len)
+			sink_store_violation(s, "bytes between STARTTLS and the handshake");
+		buffer_clear(&s->in);
+		sink_smtp_restart(s);
+		sink_tls_start(s);
+		break;
 	}
+}
+
+/* Sends what can be sent. Returns 0 when the session is gone. */
+static int session_send(struct sink_session *s)
+{
+	struct buffer *out = &s->out;
+	ssize_t n = 0;
+
+	if (s->tls) {
+		sink_tls_push(s);
+		out = &s->wire;
+	}
+	if (buffer_error(&s->in) || buffer_error(out) || buffer_error(&s->held) || buffer_error(&s->message))
+		tool_die("no memory");
+	if (out->len)
+		n = send(s->fd, out->data, out->len, MSG_NOSIGNAL);
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		session_free(s);
+		return 0;
+	}
+	buffer_shift(out, n > 0 ? (size_t)n : 0);
+	return 1;
 }
 
 static void session_flush(struct sink_session *s)
 {
 	struct ev_loop *loop = s->sink->loop;
-	ssize_t n = 0;
 
-	if (buffer_error(&s->in) || buffer_error(&s->out) || buffer_error(&s->held) || buffer_error(&s->message))
-		tool_die("no memory");
-	if (s->out.len)
-		n = send(s->fd, s->out.data, s->out.len, MSG_NOSIGNAL);
-	if (n < 0 && errno != EAGAIN && errno != EINTR) {
-		session_free(s);
+	/* The last word in TLS is close_notify. */
+	if (s->tls && s->then == THEN_CLOSE && !s->held.len && !ev_is_active(&s->timer))
+		sink_tls_close(s);
+	if (!session_send(s))
 		return;
-	}
-	buffer_shift(&s->out, n > 0 ? (size_t)n : 0);
-	if (s->out.len) {
+	if (s->out.len + s->wire.len) {
 		/* A client that does not read is not read either, as with other servers. */
 		ev_io_stop(loop, &s->in_io);
 		ev_io_start(loop, &s->out_io);
 		return;
 	}
 	ev_io_stop(loop, &s->out_io);
-	if (!s->closing && (s->held.len || ev_is_active(&s->timer)))
+	if (!s->closing && !s->tls && (s->held.len || ev_is_active(&s->timer)))
 		ev_io_stop(loop, &s->in_io);
 	else
 		ev_io_start(loop, &s->in_io);
-	if (!s->held.len)
+	if (!s->held.len && !ev_is_active(&s->timer))
 		session_then(s);
 }
 
-/* Lays an answer out: at once into <out>, or through <held> and the timer. */
-static void session_say(struct sink_session *s, const struct sink_answer *a)
+void sink_session_say(struct sink_session *s, const struct sink_answer *a)
 {
+	size_t now = a->delay_ms || a->pace_ms ? a->at_once : a->len;
+
 	if (a->len && (*a->text == '4' || *a->text == '5'))
 		s->sink->refused++;
 	if (a->len)
 		sink_store_line(s, 'S', a->text, a->len);
 	s->then = a->then;
+	s->die_ms = a->die_ms;
 	s->waiting = a->then != THEN_GO_ON;
-	if (!a->delay_ms && !a->pace_ms) {
-		buffer_add(&s->out, a->text, a->len);
+	buffer_add(&s->out, a->text, now);
+	if (!a->delay_ms && !a->pace_ms)
 		return;
-	}
 	buffer_clear(&s->held);
-	buffer_add(&s->held, a->text, a->len);
+	buffer_add(&s->held, a->text + now, a->len - now);
 	s->pace_ms = a->pace_ms;
 	s->endless = a->endless;
 	s->waiting = 1;
 	session_timer(s, (a->delay_ms ? a->delay_ms : a->pace_ms) / 1000.);
 }
 
+/* Lets the rules change <a>, the usual answer to <line>. */
+static void session_rules(struct sink_session *s, enum sink_step step, const char *line, size_t len,
+                          struct sink_answer *a)
+{
+	int mail = step == STEP_DOT || step == STEP_BDAT || step == STEP_BODY;
+	struct sink_occasion occasion = {
+		.step = step, .line = line, .len = len, .connection = s->number, .mails = s->mails, .seen = s->seen,
+		.envelope = mail ? &s->envelope : NULL, .message = mail ? &s->message : NULL,
+	};
+
+	if (sink_rules_watch(&s->sink->rules, step))
+		sink_rules_apply(&s->sink->rules, &occasion, a);
+}
+
 int sink_session_answer(struct sink_session *s, enum sink_step step, const char *line, size_t len, const char *text,
                         enum sink_then then)
 {
 	struct sink_answer a = { .text = text, .len = strlen(text), .then = then };
-	struct sink_occasion occasion = {
-		.step = step, .line = line, .len = len, .connection = s->number, .mails = s->mails, .seen = s->seen,
-	};
 
 	a.accepts = *text == '2' || *text == '3';
-	if (sink_rules_watch(&s->sink->rules, step))
-		sink_rules_apply(&s->sink->rules, &occasion, &a);
-	session_say(s, &a);
+	session_rules(s, step, line, len, &a);
+	sink_session_say(s, &a);
 	return a.accepts;
+}
+
+void sink_session_arm(struct sink_session *s, enum sink_step step)
+{
+	struct sink_fault *f = &s->fault;
+
+	f->answer = (struct sink_answer){ .text = "", .then = THEN_GO_ON };
+	session_rules(s, step, "", 0, &f->answer);
+	f->armed = f->answer.fault;
+	if (!f->armed)
+		return;
+	buffer_clear(&f->text);
+	buffer_add(&f->text, f->answer.text, f->answer.len);
+	f->answer.text = f->text.len ? f->text.data : "";
+	if (buffer_error(&f->text))
+		tool_die("no memory");
+}
+
+void sink_session_fault(struct sink_session *s)
+{
+	s->fault.armed = 0;
+	s->sink->rules.hits++;
+	sink_session_say(s, &s->fault.answer);
 }
 
 static void session_greet(struct sink_session *s)
@@ -171,9 +245,17 @@ static size_t session_take(struct sink_session *s, const char *data, size_t len)
 
 static void session_go_on(struct sink_session *s)
 {
+	if (s->state == SESSION_START && !s->waiting && s->sink->tls_implicit && !s->tls)
+		sink_tls_start(s);
 	if (s->state == SESSION_START && !s->waiting)
 		session_greet(s);
 	buffer_shift(&s->in, session_take(s, s->in.data, s->in.len));
+}
+
+void sink_session_secured(struct sink_session *s)
+{
+	s->waiting = 0;
+	session_go_on(s);
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
@@ -189,9 +271,12 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
 		session_free(s);
 		return;
 	}
-	if (s->closing || (s->waiting && s->then == THEN_MUTE))
+	if (s->closing || s->then == THEN_MUTE)
 		return;
-	if (s->in.len) {
+	if (s->tls) {
+		sink_tls_feed(s, block, (size_t)n);
+		buffer_shift(&s->in, session_take(s, s->in.data, s->in.len));
+	} else if (s->in.len) {
 		buffer_add(&s->in, block, (size_t)n);
 		buffer_shift(&s->in, session_take(s, s->in.data, s->in.len));
 	} else {
@@ -214,9 +299,11 @@ static void session_release(struct sink_session *s)
 {
 	char c;
 
-	if (s->alone && (s->in.len || recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0))
+	if (s->alone && (s->in.len || (!s->tls && recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0)))
 		sink_store_violation(s, "bytes before the answer that had to be waited for");
 	if (s->then != THEN_GO_ON)
+		return;
+	if (s->tls && sink_tls_drip(s))
 		return;
 	s->waiting = 0;
 	session_go_on(s);

@@ -23,6 +23,15 @@ static void mail_reset(struct sink_session *s)
 	buffer_clear(&s->envelope);
 	buffer_clear(&s->message);
 	s->rcpts = 0;
+	s->chunk_failed = 0;
+}
+
+void sink_smtp_restart(struct sink_session *s)
+{
+	mail_reset(s);
+	buffer_clear(&s->helo);
+	free(s->user);
+	s->user = NULL;
 }
 
 static int answer(struct sink_session *s, enum sink_step step, const char *line, size_t len, const char *text)
@@ -37,7 +46,7 @@ static void run_hello(struct sink_session *s, const char *line, size_t len)
 	if (len < 6)
 		sink_store_violation(s, "HELO or EHLO without a name");
 	mail_reset(s);
-	if (answer(s, extended ? STEP_EHLO : STEP_HELO, line, len, extended ? s->sink->ehlo : "250 sink\r\n")) {
+	if (answer(s, extended ? STEP_EHLO : STEP_HELO, line, len, extended ? sink_session_offer(s)->text : "250 sink\r\n")) {
 		buffer_clear(&s->helo);
 		buffer_add(&s->helo, line, len);
 	}
@@ -59,9 +68,12 @@ static int size_is_too_big(const struct sink_session *s, const char *line, size_
 {
 	const char *size = memmem(line, len, " SIZE=", 6);
 
-	return s->sink->size_max && size && strtoull(size + 6, NULL, 10) > s->sink->size_max;
+	return sink_session_offer(s)->size_max && size && strtoull(size + 6, NULL, 10) > sink_session_offer(s)->size_max;
 }
 
+/* The transaction of a mail whose recipients were all refused lives on in Exim 4.96 when its BDAT was pipelined: the next
+ * MAIL is a nested one, and what follows it is taken under the sender of before. That is what <exim_quirk> imitates.
+ */
 static void run_mail(struct sink_session *s, const char *line, size_t len)
 {
 	const char *text = "250 2.1.0 Ok\r\n";
@@ -70,6 +82,8 @@ static void run_mail(struct sink_session *s, const char *line, size_t len)
 		text = "501 5.5.4 Syntax: MAIL FROM:<address>\r\n";
 	else if (!s->helo.len)
 		text = "503 5.5.1 Error: send HELO/EHLO first\r\n";
+	else if (s->sink->auth_required && !s->user)
+		text = "530 5.7.0 Authentication required\r\n";
 	else if (s->envelope.len)
 		text = "503 5.5.1 Error: nested MAIL command\r\n";
 	else if (size_is_too_big(s, line, len))
@@ -110,30 +124,42 @@ static void run_data(struct sink_session *s, const char *line, size_t len)
 		return;
 	s->state = SESSION_DATA;
 	s->line_start = 1;
+	sink_session_arm(s, STEP_BODY);
 }
 
 static void mail_end(struct sink_session *s, enum sink_step step, const char *line, size_t len)
 {
 	const char *text = "250 2.0.0 Ok: taken\r\n";
+	size_t most = sink_session_offer(s)->size_max;
 
 	s->state = SESSION_COMMAND;
-	if (!s->rcpts)
+	s->fault.armed = 0;
+	if (!s->rcpts || s->chunk_failed)
 		text = "503 5.5.1 Error: need RCPT command\r\n";
-	else if (s->sink->size_max && s->message.len > s->sink->size_max)
+	else if (most && s->message.len > most)
 		text = "552 5.3.4 Message size exceeds fixed limit\r\n";
 	if (answer(s, step, line, len, text) && *text == '2')
 		sink_store_mail(s);
+	else if (s->sink->exim_quirk && !s->rcpts && step == STEP_BDAT) {
+		buffer_clear(&s->message);
+		return;
+	}
 	mail_reset(s);
 }
 
 static void chunk_end(struct sink_session *s)
 {
+	const char *text = "250 2.0.0 Ok: chunk taken\r\n";
+
 	if (s->chunk_last) {
 		mail_end(s, STEP_BDAT, "BDAT LAST", 9);
 		return;
 	}
 	s->state = SESSION_COMMAND;
-	answer(s, STEP_BDAT, "BDAT", 4, "250 2.0.0 Ok: chunk taken\r\n");
+	if (!s->rcpts || s->chunk_failed)
+		text = "503 5.5.1 Error: need RCPT command\r\n";
+	if (!answer(s, STEP_BDAT, "BDAT", 4, text) || *text != '2')
+		s->chunk_failed = 1;
 }
 
 /* The bytes of a chunk follow their command at once, so that they are taken whatever the answer will be. */
@@ -141,7 +167,7 @@ static void run_bdat(struct sink_session *s, const char *line, size_t len)
 {
 	char *end;
 
-	if (!s->sink->chunking || len < 6 || !isdigit((unsigned char)line[5])) {
+	if (!sink_session_offer(s)->chunking || len < 6 || !isdigit((unsigned char)line[5])) {
 		sink_store_violation(s, "BDAT that was not offered, or without a size");
 		answer(s, STEP_BDAT, line, len, "501 5.5.4 Syntax: BDAT size [LAST]\r\n");
 		return;
@@ -149,37 +175,96 @@ static void run_bdat(struct sink_session *s, const char *line, size_t len)
 	s->chunk = strtoul(line + 5, &end, 10);
 	s->chunk_last = !strncasecmp(end, " LAST", 5);
 	s->state = SESSION_BDAT;
+	if (!s->message.len)
+		sink_session_arm(s, STEP_BODY);
 	if (!s->chunk)
 		chunk_end(s);
 }
 
+static void auth_end(struct sink_session *s)
+{
+	sink_auth_free(s->auth);
+	s->auth = NULL;
+	s->state = SESSION_COMMAND;
+}
+
+/* Says what became of a response, or of AUTH itself. Who has authenticated is known only if the client hears it. */
+static void auth_answer(struct sink_session *s, enum sink_step step, const char *line, size_t len,
+                        enum sink_auth_result result, const struct buffer *challenge)
+{
+	static const char *const texts[] = {
+		[SINK_AUTH_OK] = "235 2.7.0 Authentication successful\r\n",
+		[SINK_AUTH_BAD] = "535 5.7.8 Error: authentication failed\r\n",
+		[SINK_AUTH_SYNTAX] = "501 5.5.2 Cannot decode response\r\n",
+	};
+	struct buffer text = { 0 };
+	int taken;
+
+	if (result == SINK_AUTH_CHALLENGE) {
+		buffer_printf(&text, "334 %.*s\r\n", (int)challenge->len, challenge->len ? challenge->data : "");
+		buffer_add(&text, "", 1);
+	}
+	taken = answer(s, step, line, len, text.len ? text.data : texts[result]);
+	buffer_free(&text);
+	s->sink->auths += result == SINK_AUTH_OK && taken;
+	s->sink->auths_failed += result == SINK_AUTH_BAD;
+	if (result == SINK_AUTH_OK && taken)
+		s->user = strdup(sink_auth_user(s->auth));
+	if (result == SINK_AUTH_CHALLENGE && taken)
+		s->state = SESSION_AUTH;
+	else
+		auth_end(s);
+}
+
 static void run_auth(struct sink_session *s, const char *line, size_t len)
 {
-	int login = len >= 10 && !strncasecmp(line + 5, "LOGIN", 5);
-	int plain = len >= 10 && !strncasecmp(line + 5, "PLAIN", 5);
+	const char *name = len > 5 ? line + 5 : "", *end = line + len, *initial;
+	struct buffer challenge = { 0 };
+	enum sink_auth_result result;
 
-	if (!s->sink->auth || !(login || plain)) {
+	initial = len > 5 ? memchr(name, ' ', (size_t)(end - name)) : NULL;
+	if (s->user || s->envelope.len) {
+		answer(s, STEP_AUTH, line, len, "503 5.5.1 Error: already authenticated, or in a mail\r\n");
+		return;
+	}
+	s->auth = len > 5 ? sink_auth_new(s, name, (size_t)((initial ? initial : end) - name)) : NULL;
+	if (!s->auth) {
+		sink_store_violation(s, "AUTH that was not offered");
 		answer(s, STEP_AUTH, line, len, "504 5.5.4 Unrecognized authentication type\r\n");
 		return;
 	}
-	s->auth_lines = (login ? 2 : 1) - (len > 11);
-	if (!s->auth_lines) {
-		answer(s, STEP_AUTH, line, len, "235 2.7.0 Authentication successful\r\n");
-	} else if (answer(s, STEP_AUTH, line, len, plain ? "334 \r\n" : s->auth_lines == 2 ?
-	                  "334 VXNlcm5hbWU6\r\n" : "334 UGFzc3dvcmQ6\r\n")) {
-		s->state = SESSION_AUTH;
-	}
+	if (!initial)
+		result = sink_auth_step(s->auth, NULL, 0, &challenge);
+	else if (end - initial == 2 && initial[1] == '=')   /* RFC 4954 section 4: an empty one */
+		result = sink_auth_step(s->auth, "", 0, &challenge);
+	else
+		result = sink_auth_step(s->auth, initial + 1, (size_t)(end - initial - 1), &challenge);
+	auth_answer(s, STEP_AUTH, line, len, result, &challenge);
+	buffer_free(&challenge);
 }
 
 static void auth_line(struct sink_session *s, const char *line, size_t len)
 {
-	s->state = SESSION_COMMAND;
-	if (len == 1 && *line == '*')
-		answer(s, STEP_AUTH, line, len, "501 5.7.0 Authentication aborted\r\n");
-	else if (--s->auth_lines == 0)
-		answer(s, STEP_AUTH, line, len, "235 2.7.0 Authentication successful\r\n");
-	else if (answer(s, STEP_AUTH, line, len, "334 UGFzc3dvcmQ6\r\n"))
-		s->state = SESSION_AUTH;
+	struct buffer challenge = { 0 };
+
+	if (len == 1 && *line == '*') {
+		auth_end(s);
+		answer(s, STEP_AUTHSTEP, line, len, "501 5.7.0 Authentication aborted\r\n");
+		return;
+	}
+	auth_answer(s, STEP_AUTHSTEP, line, len, sink_auth_step(s->auth, line, len, &challenge), &challenge);
+	buffer_free(&challenge);
+}
+
+static void run_starttls(struct sink_session *s, const char *line, size_t len)
+{
+	if (!sink_session_offer(s)->starttls) {
+		sink_store_violation(s, "STARTTLS that was not offered");
+		answer(s, STEP_STARTTLS, line, len, "503 5.5.1 Error: no STARTTLS now\r\n");
+	} else if (answer(s, STEP_STARTTLS, line, len, "220 2.0.0 Ready to start TLS\r\n") && s->then == THEN_GO_ON) {
+		s->then = THEN_TLS;
+		s->waiting = 1;
+	}
 }
 
 static void run_rset(struct sink_session *s, const char *line, size_t len)
@@ -217,6 +302,7 @@ static const struct command commands[] = {
 	{ "HELO", STEP_HELO, 1, run_hello },
 	{ "QUIT", STEP_QUIT, 1, run_quit },
 	{ "AUTH", STEP_AUTH, 1, run_auth },
+	{ "STARTTLS", STEP_STARTTLS, 1, run_starttls },
 	{ NULL, STEP_OTHER, 0, run_other },
 };
 
@@ -224,9 +310,13 @@ static void command_run(struct sink_session *s, const char *line, size_t len, in
 {
 	const struct command *c = commands;
 
-	while (c->word && (len < 4 || strncasecmp(line, c->word, 4) || (len > 4 && line[4] != ' ')))
+	size_t word = 0;
+
+	while (word < len && line[word] != ' ')
+		word++;
+	while (c->word && (strlen(c->word) != word || strncasecmp(line, c->word, word)))
 		c++;
-	s->alone = (c->last_of_group || !s->sink->pipelining) && c->step != STEP_BDAT;
+	s->alone = (c->last_of_group || !sink_session_offer(s)->pipelining) && c->step != STEP_BDAT;
 	if (more && s->alone)
 		sink_store_violation(s, c->last_of_group ? "bytes after a command that ends a group" :
 		                     "pipelining that was not offered");
@@ -272,7 +362,7 @@ static size_t feed_data(struct sink_session *s, const char *data, size_t len)
 		return 0;
 	if (s->line_start && crlf && used == 3 && data[0] == '.') {
 		sink_store_line(s, 'C', data, 1);
-		s->alone = !s->sink->pipelining;
+		s->alone = !sink_session_offer(s)->pipelining;
 		if (used < len && s->alone)
 			sink_store_violation(s, "pipelining that was not offered");
 		mail_end(s, STEP_DOT, ".", 1);
@@ -294,6 +384,8 @@ static size_t feed_chunk(struct sink_session *s, const char *data, size_t len)
 {
 	size_t used = len < s->chunk ? len : s->chunk;
 
+	if (s->fault.armed && s->message.len + used > s->fault.answer.after)
+		used = s->fault.answer.after - s->message.len;
 	buffer_add(&s->message, data, used);
 	s->chunk -= used;
 	if (!s->chunk)
@@ -301,8 +393,20 @@ static size_t feed_chunk(struct sink_session *s, const char *data, size_t len)
 	return used;
 }
 
+/* Has a message come to where its fault is? */
+static int fault_is_due(const struct sink_session *s)
+{
+	return s->fault.armed && (s->state == SESSION_DATA || s->state == SESSION_BDAT) &&
+	       s->message.len >= s->fault.answer.after;
+}
+
 size_t sink_smtp_feed(struct sink_session *s, const char *data, size_t len)
 {
+	if (fault_is_due(s)) {
+		sink_session_fault(s);
+		if (s->waiting)
+			return 0;
+	}
 	switch (s->state) {
 	case SESSION_DATA:
 		return feed_data(s, data, len);

@@ -10,8 +10,16 @@
 
 static void mail_write(FILE *f, const struct sink_session *s)
 {
+	char tls[512];
+
 	fwrite(s->envelope.data, 1, s->envelope.len, f);
 	fwrite(s->helo.data, 1, s->helo.len, f);
+	if (s->tls) {
+		sink_tls_describe(s->tls, tls, sizeof(tls));
+		fprintf(f, "\n%s", tls);
+	}
+	if (s->user)
+		fprintf(f, "\nAUTH %s", s->user);
 	fprintf(f, "\nCONNECTION %llu\nTIME %llu\n\n", (unsigned long long)s->number,
 	        (unsigned long long)tool_now_ms());
 	fwrite(s->message.data, 1, s->message.len, f);
@@ -33,39 +41,42 @@ static void mail_to_file(const struct sink_session *s)
 		tool_die_errno("cannot write %s", name);
 }
 
-/* The text of the Subject, without folded lines: enough to tell alerts apart. */
-static int message_subject(const struct buffer *message, const char **subject)
+/* The text of the header field <name>, "\r\nSubject: ", without folded lines: enough to tell alerts apart. Returns its
+ * length.
+ */
+static int message_field(const struct buffer *message, const char *name, const char **text)
 {
-	const char *end, *p;
+	size_t len = strlen(name);
+	const char *p = NULL, *end;
 
-	*subject = "";
-	if (!message->len)
+	*text = "";
+	if (message->len < len)
 		return 0;
-	p = memmem(message->data, message->len, "\r\nSubject: ", 11);
-	if (p)
-		p += 11;
-	else if (message->len > 9 && !memcmp(message->data, "Subject: ", 9))
-		p = message->data + 9;
+	if (!memcmp(message->data, name + 2, len - 2))
+		p = message->data - 2;
 	else
+		p = memmem(message->data, message->len, name, len);
+	if (!p)
 		return 0;
-	end = memchr(p, '\r', message->len - (size_t)(p - message->data));
-	*subject = p;
-	return end ? (int)(end - p) : 0;
+	*text = p + len;
+	end = memchr(*text, '\r', message->len - (size_t)(*text - message->data));
+	return end ? (int)(end - *text) : 0;
 }
 
-/* number, connection, ms, bytes, "MAIL FROM:<a> RCPT TO:<b> RCPT TO:<c>", subject; tabs between them */
+/* number, connection, ms, bytes, "MAIL FROM:<a> RCPT TO:<b> RCPT TO:<c>", subject, Message-ID; tabs between them */
 static void mail_to_log(const struct sink_session *s)
 {
 	const struct sink *sink = s->sink;
-	const char *subject;
-	int len = message_subject(&s->message, &subject);
+	const char *subject, *id;
+	int len = message_field(&s->message, "\r\nSubject: ", &subject);
+	int id_len = message_field(&s->message, "\r\nMessage-ID: ", &id);
 	size_t i;
 
 	fprintf(sink->log, "%llu\t%llu\t%llu\t%zu\t", (unsigned long long)sink->mails + 1,
 	        (unsigned long long)s->number, (unsigned long long)tool_now_ms(), s->message.len);
 	for (i = 0; i + 1 < s->envelope.len; i++)
 		putc(s->envelope.data[i] == '\n' ? ' ' : s->envelope.data[i], sink->log);
-	fprintf(sink->log, "\t%.*s\n", len, subject);
+	fprintf(sink->log, "\t%.*s\t%.*s\n", len, subject, id_len, id);
 }
 
 void sink_store_mail(struct sink_session *s)

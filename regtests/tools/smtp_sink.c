@@ -6,19 +6,14 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "control.h"
 #include "sink.h"
-
-#define SINK_BACKLOG    1024
-#define SINK_ACCEPT_MAX 64          /* connections taken in one turn of the loop */
 
 static const char usage[] =
 	"usage: smtp_sink [OPTION]...\n"
@@ -29,7 +24,20 @@ static const char usage[] =
 	"  --rule RULE        a fault; may be repeated (see sink_rule.h)\n"
 	"  --greeting TEXT    220 sink ESMTP\n"
 	"  --ehlo LIST        keywords, by comma: PIPELINING,8BITMIME,ENHANCEDSTATUSCODES,SIZE 10485760\n"
-	"                     (CHUNKING and AUTH PLAIN LOGIN work too; HELO is always understood)\n"
+	"                     (CHUNKING and AUTH with PLAIN LOGIN CRAM-MD5 SCRAM-SHA-256 XOAUTH2 OAUTHBEARER work too;\n"
+	"                     HELO is always understood)\n"
+	"  --tls-ehlo LIST    the same in TLS, if that is to be another one\n"
+	"  --starttls         offer it, with --tls-cert\n"
+	"  --tls-implicit     TLS from the first byte on\n"
+	"  --tls-cert FILE    PEM: the certificate's chain\n"
+	"  --tls-key FILE     PEM: its key, if that does not stand in the same file\n"
+	"  --tls-version V    1.2 or 1.3; both without it\n"
+	"  --tls-client-ca FILE   PEM: ask for a client certificate of these authorities\n"
+	"  --tls-client-required  no handshake without one\n"
+	"  --user NAME        who may authenticate; without it everybody, by PLAIN, LOGIN and the two OAuth mechanisms\n"
+	"  --password TEXT, --token TEXT\n"
+	"  --auth-required    no MAIL without it\n"
+	"  --exim-quirk       after a mail whose recipients were refused the next MAIL is a nested one, as in Exim 4.96\n"
 	"  --mail-dir DIR     keep each mail as DIR/000001.eml: envelope, empty line, message\n"
 	"  --log FILE         a line for each mail: number, connection, ms, bytes, envelope, subject\n"
 	"  --transcript FILE  each line of each dialogue\n"
@@ -41,19 +49,24 @@ static const char usage[] =
 	"  close-listener, open-listener\n"
 	"                     refuse connections, and take them again at the same address\n"
 	"  drop               end all sessions by RST, as a server that dies does\n"
+	"  down [MS]          both, until `up`, or for MS\n"
+	"  up                 open-listener (the counter `up` is 1 while it listens)\n"
+	"  token TEXT         from now on this is the token\n"
 	"  violation          the first breach of SMTP by a client (their number is a counter)\n";
 
 static struct {
 	struct sink sink;
 	struct tool_address address;
-	ev_io accept_io;
 	ev_prepare flush;
-	const char *listen, *port_file, *control;
-	int background, no_accept;
+	struct sink_tls_options tls;
+	const char *listen, *port_file, *control, *ehlo, *tls_ehlo;
+	int background, no_accept, starttls;
 	long lifetime;
+	char token[8192];
 } program = {
 	.sink.greeting = "220 sink ESMTP",
 	.listen = "127.0.0.1:0",
+	.ehlo = "PIPELINING,8BITMIME,ENHANCEDSTATUSCODES,SIZE 10485760",
 	.lifetime = TOOL_LIFETIME_S,
 };
 
@@ -69,48 +82,70 @@ static const struct control_counter counters[] = {
 	{ "peak", &program.sink.peak },               /* most that were open at once */
 	{ "quits", &program.sink.quits },
 	{ "lost", &program.sink.lost },               /* ended without QUIT */
+	{ "handshakes", &program.sink.handshakes },   /* TLS established */
+	{ "handshakes_failed", &program.sink.handshakes_failed },
+	{ "auths", &program.sink.auths },             /* accepted */
+	{ "auths_failed", &program.sink.auths_failed }, /* wrong user, password or token */
+	{ "up", &program.sink.up },                   /* 1 while it listens */
 	{ NULL, NULL },
 };
 
-/* Prepares the answer to EHLO, and notes which of the extensions change what is valid. */
-static void ehlo_set(struct sink *sink, const char *list)
+static char *text_copy(const char *text)
 {
-	struct buffer text = { 0 };
-	char *copy = strdup(list);
-	char *save = NULL, *word, *next;
+	char *copy = strdup(text);
 
-	word = copy ? strtok_r(copy, ",", &save) : NULL;
+	if (!copy)
+		tool_die("no memory");
+	return copy;
+}
+
+/* Prepares the answer to EHLO, and notes which of the extensions change what is valid. */
+static void offer_set(struct sink_offer *offer, const char *list)
+{
+	char *copy = text_copy(list), *save = NULL, *word, *next;
+	struct buffer text = { 0 };
+
+	word = strtok_r(copy, ",", &save);
 	buffer_printf(&text, "250%csink\r\n", word ? '-' : ' ');
-	sink->pipelining = sink->chunking = sink->auth = 0;
-	sink->size_max = 0;
 	for (; word; word = next) {
 		next = strtok_r(NULL, ",", &save);
 		buffer_printf(&text, "250%c%s\r\n", next ? '-' : ' ', word);
-		sink->pipelining |= !strcasecmp(word, "PIPELINING");
-		sink->chunking |= !strcasecmp(word, "CHUNKING");
-		sink->auth |= !strncasecmp(word, "AUTH ", 5);
+		offer->pipelining |= !strcasecmp(word, "PIPELINING");
+		offer->chunking |= !strcasecmp(word, "CHUNKING");
+		offer->starttls |= !strcasecmp(word, "STARTTLS");
+		if (!strncasecmp(word, "AUTH ", 5) && !offer->auth)
+			offer->auth = text_copy(word + 4);
 		if (!strncasecmp(word, "SIZE ", 5))
-			sink->size_max = strtoull(word + 5, NULL, 10);
+			offer->size_max = strtoull(word + 5, NULL, 10);
 	}
 	free(copy);
-	free(sink->ehlo);
-	sink->ehlo = buffer_steal(&text, NULL);
-	if (!sink->ehlo)
+	buffer_add(&text, "", 1);
+	offer->text = buffer_steal(&text, NULL);
+	if (!offer->text)
 		tool_die("no memory");
 }
 
-static void on_accept(struct ev_loop *loop, ev_io *w, int revents)
+static void offers_prepare(struct sink *sink)
 {
-	int i, fd;
+	char plain[1024];
 
-	(void)loop;
-	(void)revents;
-	for (i = 0; i < SINK_ACCEPT_MAX; i++) {
-		fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd < 0)
-			return;
-		sink_session_start(&program.sink, fd);
-	}
+	snprintf(plain, sizeof(plain), "%s%s", program.ehlo, !program.starttls ? "" : *program.ehlo ? ",STARTTLS" : "STARTTLS");
+	offer_set(&sink->plain, plain);
+	offer_set(&sink->secure, program.tls_ehlo ? program.tls_ehlo : program.ehlo);
+}
+
+static void tls_prepare(struct sink *sink)
+{
+	if (program.tls.cert)
+		sink_tls_prepare(sink, &program.tls);
+	else if (program.starttls || sink->tls_implicit)
+		tool_die("TLS needs --tls-cert");
+}
+
+static void token_set(const char *text)
+{
+	snprintf(program.token, sizeof(program.token), "%s", text);
+	program.sink.credentials.token = program.token;
 }
 
 static void on_flush(struct ev_loop *loop, ev_prepare *w, int revents)
@@ -119,51 +154,6 @@ static void on_flush(struct ev_loop *loop, ev_prepare *w, int revents)
 	(void)w;
 	(void)revents;
 	sink_store_flush(&program.sink);
-}
-
-/* Fills the queue of a listener that nobody accepts from, so that the next client's SYN is not answered. */
-static void queue_fill(const struct tool_address *address)
-{
-	int i;
-
-	for (i = 0; i < 16; i++) {
-		struct pollfd p = { .events = POLLOUT };
-
-		p.fd = tool_connect(address);
-		if (p.fd < 0 && errno == EAGAIN)
-			return;       /* a unix socket says so */
-		if (p.fd < 0)
-			tool_die_errno("cannot fill the listener's queue");
-		if (poll(&p, 1, 200) == 0)
-			return;       /* this one hangs; it stays, to keep its place */
-	}
-	tool_die("connections do not hang on this kernel");
-}
-
-static int listener_open(void)
-{
-	int fd;
-
-	if (ev_is_active(&program.accept_io))
-		return 1;
-	fd = tool_listen(&program.address, program.no_accept ? 0 : SINK_BACKLOG);
-	if (fd < 0)
-		return 0;
-	if (program.no_accept) {
-		queue_fill(&program.address);
-		return 1;
-	}
-	ev_io_init(&program.accept_io, on_accept, fd, EV_READ);
-	ev_io_start(program.sink.loop, &program.accept_io);
-	return 1;
-}
-
-static void listener_close(void)
-{
-	if (!ev_is_active(&program.accept_io))
-		return;
-	ev_io_stop(program.sink.loop, &program.accept_io);
-	close(program.accept_io.fd);
 }
 
 static void on_command(void *arg, char *word, char *rest, char *answer, int size)
@@ -178,13 +168,19 @@ static void on_command(void *arg, char *word, char *rest, char *answer, int size
 			snprintf(answer, (size_t)size, "ERR %s", error);
 	} else if (!strcmp(word, "clear")) {
 		sink_rules_clear(&sink->rules);
-		for (s = sink->sessions; s; s = s->next)
+		for (s = sink->sessions; s; s = s->next) {
 			memset(s->seen, 0, sizeof(s->seen));
+			s->fault.armed = 0;
+		}
 	} else if (!strcmp(word, "close-listener")) {
-		listener_close();
-	} else if (!strcmp(word, "open-listener")) {
-		if (!listener_open())
+		sink_listener_close(sink);
+	} else if (!strcmp(word, "open-listener") || !strcmp(word, "up")) {
+		if (!sink_listener_open(sink))
 			snprintf(answer, (size_t)size, "ERR %s", strerror(errno));
+	} else if (!strcmp(word, "down")) {
+		sink_listener_die(sink, (unsigned int)strtoul(rest, NULL, 10));
+	} else if (!strcmp(word, "token")) {
+		token_set(rest);
 	} else if (!strcmp(word, "drop")) {
 		sink_session_drop_all(sink);
 	} else if (!strcmp(word, "violation")) {
@@ -209,43 +205,93 @@ static void options_help(void)
 	exit(0);
 }
 
+static void rule_add(const char *text)
+{
+	const char *error = sink_rules_add(&program.sink.rules, text);
+
+	if (error)
+		tool_die("rule '%s': %s", text, error);
+}
+
+static void tls_version_set(const char *text)
+{
+	if (strcmp(text, "1.2") && strcmp(text, "1.3"))
+		tool_die("no such version of TLS: %s", text);
+	program.tls.version = 10 + text[2] - '0';
+}
+
+static void log_set(const char *path)
+{
+	program.sink.log = log_open(path);
+}
+
+static void transcript_set(const char *path)
+{
+	program.sink.transcript = log_open(path);
+}
+
+static void lifetime_set(const char *text)
+{
+	program.lifetime = tool_number("lifetime", text, 1, 1000000);
+}
+
+/* An option sets one of the three. */
+static const struct {
+	const char *name;
+	const char **text;
+	int *flag;
+	void (*set)(const char *text);
+} fields[] = {
+	{ "listen", &program.listen, NULL, NULL },
+	{ "port-file", &program.port_file, NULL, NULL },
+	{ "background", NULL, &program.background, NULL },
+	{ "control", &program.control, NULL, NULL },
+	{ "rule", NULL, NULL, rule_add },
+	{ "greeting", &program.sink.greeting, NULL, NULL },
+	{ "ehlo", &program.ehlo, NULL, NULL },
+	{ "tls-ehlo", &program.tls_ehlo, NULL, NULL },
+	{ "starttls", NULL, &program.starttls, NULL },
+	{ "tls-implicit", NULL, &program.sink.tls_implicit, NULL },
+	{ "tls-cert", &program.tls.cert, NULL, NULL },
+	{ "tls-key", &program.tls.key, NULL, NULL },
+	{ "tls-version", NULL, NULL, tls_version_set },
+	{ "tls-client-ca", &program.tls.client_ca, NULL, NULL },
+	{ "tls-client-required", NULL, &program.tls.client_required, NULL },
+	{ "user", &program.sink.credentials.user, NULL, NULL },
+	{ "password", &program.sink.credentials.password, NULL, NULL },
+	{ "token", NULL, NULL, token_set },
+	{ "auth-required", NULL, &program.sink.auth_required, NULL },
+	{ "exim-quirk", NULL, &program.sink.exim_quirk, NULL },
+	{ "mail-dir", &program.sink.mail_dir, NULL, NULL },
+	{ "log", NULL, NULL, log_set },
+	{ "transcript", NULL, NULL, transcript_set },
+	{ "no-accept", NULL, &program.no_accept, NULL },
+	{ "lenient", NULL, &program.sink.lenient, NULL },
+	{ "lifetime", NULL, NULL, lifetime_set },
+	{ "help", NULL, NULL, NULL },
+};
+#define FIELDS (sizeof(fields) / sizeof(fields[0]))
+
 static void options_read(int argc, char **argv)
 {
-	enum { LISTEN = 1, PORT_FILE, BACKGROUND, CONTROL, RULE, GREETING, EHLO, MAIL_DIR, LOG, TRANSCRIPT, NO_ACCEPT,
-		LENIENT, LIFETIME, HELP };
-	static const struct option options[] = {
-		{ "listen", 1, NULL, LISTEN }, { "port-file", 1, NULL, PORT_FILE },
-		{ "background", 0, NULL, BACKGROUND }, { "control", 1, NULL, CONTROL }, { "rule", 1, NULL, RULE },
-		{ "greeting", 1, NULL, GREETING }, { "ehlo", 1, NULL, EHLO }, { "mail-dir", 1, NULL, MAIL_DIR },
-		{ "log", 1, NULL, LOG }, { "transcript", 1, NULL, TRANSCRIPT }, { "no-accept", 0, NULL, NO_ACCEPT },
-		{ "lenient", 0, NULL, LENIENT }, { "lifetime", 1, NULL, LIFETIME }, { "help", 0, NULL, HELP }, { NULL, 0, NULL, 0 },
-	};
-	struct sink *sink = &program.sink;
-	const char *error;
+	struct option options[FIELDS + 1] = { { 0 } };
+	size_t i;
 	int c;
 
+	for (i = 0; i < FIELDS; i++)
+		options[i] = (struct option){ fields[i].name, fields[i].text || fields[i].set, NULL, (int)i + 1000 };
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (c) {
-		case LISTEN: program.listen = optarg; break;
-		case PORT_FILE: program.port_file = optarg; break;
-		case BACKGROUND: program.background = 1; break;
-		case CONTROL: program.control = optarg; break;
-		case GREETING: sink->greeting = optarg; break;
-		case EHLO: ehlo_set(sink, optarg); break;
-		case MAIL_DIR: sink->mail_dir = optarg; break;
-		case LOG: sink->log = log_open(optarg); break;
-		case TRANSCRIPT: sink->transcript = log_open(optarg); break;
-		case NO_ACCEPT: program.no_accept = 1; break;
-		case LENIENT: sink->lenient = 1; break;
-		case LIFETIME: program.lifetime = tool_number("lifetime", optarg, 1, 1000000); break;
-		case RULE:
-			error = sink_rules_add(&sink->rules, optarg);
-			if (error)
-				tool_die("rule '%s': %s", optarg, error);
-			break;
-		case HELP: options_help(); break;
-		default: exit(1);
-		}
+		if (c < 1000)
+			exit(1);
+		i = (size_t)c - 1000;
+		if (fields[i].set)
+			fields[i].set(optarg);
+		else if (fields[i].text)
+			*fields[i].text = optarg;
+		else if (fields[i].flag)
+			*fields[i].flag = 1;
+		else
+			options_help();
 	}
 	if (optind < argc)
 		tool_die("unexpected argument '%s'", argv[optind]);
@@ -256,8 +302,9 @@ int main(int argc, char **argv)
 	struct sink *sink = &program.sink;
 	char text[256];
 
-	ehlo_set(sink, "PIPELINING,8BITMIME,ENHANCEDSTATUSCODES,SIZE 10485760");
 	options_read(argc, argv);
+	offers_prepare(sink);
+	tls_prepare(sink);
 	if (sink->mail_dir && mkdir(sink->mail_dir, 0777) < 0 && errno != EEXIST)
 		tool_die_errno("cannot make %s", sink->mail_dir);
 	tool_address_parse(&program.address, program.listen);
@@ -265,8 +312,7 @@ int main(int argc, char **argv)
 		tool_background();
 	sink->loop = ev_default_loop(0);
 	tool_prepare(sink->loop, (double)program.lifetime);
-	if (!listener_open())
-		tool_die_errno("cannot listen on %s", program.listen);
+	sink_listener_start(sink, &program.address, program.no_accept);
 	if (program.control)
 		control_start(sink->loop, program.control, counters, on_command, sink);
 	if (sink->log || sink->transcript) {
