@@ -1,8 +1,9 @@
 -- haproxy-mailers - what `lua-load` names. Finds the module, checks what HAProxy offers, and starts the driver.
 --
 -- The body runs for `haproxy -c` too and has no side effect but to turn HAProxy's own sender off; settings are read and servers are
--- watched in the init function, so that nothing of the start is mailed. Only the first Lua state of the process does
--- anything (lua-load-per-thread runs this file once a thread).
+-- watched in the init function, so that nothing of the start is mailed. Only the first Lua state of the process
+-- sends (lua-load-per-thread runs this file once a thread); the others answer on the command line, as HAProxy asks the state of
+-- the thread that serves it.
 
 -- One line at HAProxy's start, without a place in this file: it is for the operator.
 local function refuse(text)
@@ -24,9 +25,6 @@ end
 if not core.disable_legacy_mailers and not core.use_native_mailers_config then
 	refuse("this HAProxy has no mailers API for Lua (core.disable_legacy_mailers or core.use_native_mailers_config); " ..
 		"use a release from 2.8 on")
-end
-if core.thread > 1 then
-	return
 end
 if not package or not require then
 	refuse("Lua's package library is closed; add 'package' to tune.lua.openlibs")
@@ -99,6 +97,12 @@ end
 
 local engine = load_engine()
 
+if core.thread > 1 then
+	if engine.join() then
+		load_lua("cli")(engine, engine.call)
+	end
+	return
+end
 if not engine.claim() then
 	say("loaded twice, the second lua-load is without effect; remove it")
 	return
@@ -128,7 +132,11 @@ local function each_server(watch)
 	return count
 end
 
-local driver = load_lua("driver")(engine, load_lua("socket"), function() return each_server(engine.found) end)
+local driver = load_lua("driver")(engine, load_lua("socket"), load_lua("hold"), function()
+	return each_server(engine.found)
+end)
+
+load_lua("cli")(engine, driver.wake)
 
 core.register_init(function()
 	engine.start()

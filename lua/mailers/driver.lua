@@ -11,11 +11,12 @@
 -- its place is taken, and ends.
 local TICK_MS = 100       -- how late a deadline may be noticed
 local PAUSE_MS = 1000     -- after an error, so that it cannot spin
+local CALL_MS = 250       -- how late another thread's call is noticed when there is no work
 local GRACE_TICKS = 30    -- a task that does not react for so long is gone
 local LEVEL_ERR, LEVEL_WARNING, LEVEL_INFO = 3, 4, 6
 
 -- <find_servers> watches the servers that no event told of, and returns their number.
-return function(engine, socket, find_servers)
+return function(engine, socket, new_hold, find_servers)
 	local driver = {}
 	local doorbell = core.queue() -- wakes the dispatcher
 	local alarm = core.queue()    -- wakes the watchdog
@@ -61,6 +62,10 @@ return function(engine, socket, find_servers)
 		end
 		return ok
 	end
+
+	local hold = new_hold(engine, socket, {
+		ring = ring, hear = hear, guarded = guarded, flush_log = flush_log, wake = function() ring(alarm) end,
+	})
 
 	-- Moves the bytes of one connection until it is over.
 	local function serve(job)
@@ -157,6 +162,9 @@ return function(engine, socket, find_servers)
 		if engine.stalled() then
 			driver.revive()
 		end
+		if next(jobs) == nil and engine.busy() then
+			hold.take()
+		end
 		hear(doorbell)
 	end
 
@@ -246,12 +254,25 @@ return function(engine, socket, find_servers)
 		local again = reconcile()
 		dispatch()
 		flush_log()
+		hold.tick(busy)
 		return busy or again or unheard > 0
+	end
+
+	-- Waits for work. Under lua-load-per-thread the command line of another thread cannot ring: where it may change something, its
+	-- calls are looked for.
+	local function wait()
+		if core.thread == 0 or not engine.commands() then
+			hear(alarm)
+			return
+		end
+		repeat
+			core.msleep(CALL_MS)
+		until alarm:size() > 0 or engine.called()
 	end
 
 	local function tick_and_wait()
 		if not tick() then
-			hear(alarm)
+			wait()
 		end
 		core.msleep(TICK_MS)
 		while alarm:pop() do end

@@ -114,4 +114,6 @@ function socket:close()
 	end
 end
 
+socket.IDLE_S = IDLE_S
+
 return socket

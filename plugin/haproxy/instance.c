@@ -8,14 +8,20 @@
 
 #include "instance.h"
 
+#define INSTANCE_DRAIN_MS 30000
+
 static struct {
 	pthread_mutex_t mutex;
 	struct engine *engine;
+	struct instance_options options;
+	struct instance_test tests[INSTANCE_TESTS];
 	uint64_t ticked_ms;
+	uint64_t drained_ms; /* 0: HAProxy does not stop */
 	uint64_t last_key;
 	bool claimed;
 	bool rung;
-} instance = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+	bool called;
+} instance = { .mutex = PTHREAD_MUTEX_INITIALIZER, .options.drain_ms = INSTANCE_DRAIN_MS };
 
 bool instance_claim(void)
 {
@@ -83,6 +89,45 @@ void instance_ticked(uint64_t now_ms)
 bool instance_stalled(uint64_t now_ms, uint64_t limit_ms)
 {
 	return instance.engine && engine_busy(instance.engine) && now_ms - instance.ticked_ms > limit_ms;
+}
+
+bool instance_has_ticked(void)
+{
+	return instance.ticked_ms != 0;
+}
+
+struct instance_options *instance_options(void)
+{
+	return &instance.options;
+}
+
+void instance_drain(uint64_t now_ms, uint32_t ms)
+{
+	instance.drained_ms = now_ms + ms;
+	engine_drain(instance.engine, instance.drained_ms, now_ms);
+}
+
+bool instance_drained(uint64_t now_ms)
+{
+	return instance.drained_ms && now_ms >= instance.drained_ms;
+}
+
+struct instance_test *instance_tests(void)
+{
+	return instance.tests;
+}
+
+void instance_call(void)
+{
+	instance.called = true;
+}
+
+bool instance_called(void)
+{
+	bool called = instance.called;
+
+	instance.called = false;
+	return called;
 }
 
 uint64_t instance_key(void)

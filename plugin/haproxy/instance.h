@@ -33,6 +33,32 @@ void instance_rung(void);
 void instance_ticked(uint64_t now_ms);
 bool instance_stalled(uint64_t now_ms, uint64_t limit_ms);
 
+/* Under the lock: has the host ever ticked? Not in a master process. */
+bool instance_has_ticked(void);
+
+/* What of the settings is neither a proxy's nor a mailer's. Written before instance_start(), read by every thread afterwards. */
+struct instance_options {
+	uint32_t drain_ms; /* for what is queued when HAProxy stops */
+	bool commands;     /* may HAProxy's command line change something? */
+};
+struct instance_options *instance_options(void);
+
+/* Under the lock: HAProxy stops, the engine drains for <ms>; and: is that time over? False when it does not drain. */
+void instance_drain(uint64_t now_ms, uint32_t ms);
+bool instance_drained(uint64_t now_ms);
+
+/* Under the lock: the tests that HAProxy's command line runs, INSTANCE_TESTS places; id 0: free. */
+#define INSTANCE_TESTS 4
+struct instance_test {
+	int id;
+	uint64_t read_ms; /* when its reader last asked */
+};
+struct instance_test *instance_tests(void);
+
+/* Under the lock: another Lua state has work for the host, which it cannot wake; and: was that said since the last call? */
+void instance_call(void);
+bool instance_called(void);
+
 /* Under the lock: a number that no server had before. */
 uint64_t instance_key(void);
 

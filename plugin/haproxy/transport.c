@@ -6,6 +6,7 @@
 
 #include <mailers/smtp_reply.h>
 
+#include "cli.h"
 #include "descriptor.h"
 #include "instance.h"
 #include "transport.h"
@@ -33,9 +34,10 @@ static int transport_slot(const struct engine *e, lua_Integer handle)
 	return id && engine_connection_id(e, slot) == id ? slot : -1;
 }
 
-static int transport_push_read(lua_State *L, size_t n)
+/* Of what is encrypted (<exact>) not one byte more may be asked for. */
+static int transport_push_read(lua_State *L, size_t n, bool exact)
 {
-	if (n > SMTP_REPLY_MIN) {
+	if (exact || n > SMTP_REPLY_MIN) {
 		lua_pushliteral(L, "read");
 		lua_pushinteger(L, (lua_Integer)n);
 	} else {
@@ -54,6 +56,7 @@ static int transport_next(lua_State *L, lua_Integer handle)
 	int slot = transport_slot(e, handle);
 	enum engine_want want = engine_want(e, slot);
 	size_t n = want == ENGINE_WANT_READ ? engine_need(e, slot) : 0;
+	bool exact = engine_encrypted(e, slot);
 	const char *data;
 	luaL_Buffer b;
 	char *room;
@@ -62,7 +65,7 @@ static int transport_next(lua_State *L, lua_Integer handle)
 		n = engine_peek(e, slot, &data);
 	instance_unlock();
 	if (want == ENGINE_WANT_READ)
-		return transport_push_read(L, n);
+		return transport_push_read(L, n, exact);
 	if (want == ENGINE_WANT_CLOSE) {
 		lua_pushliteral(L, "close");
 		return 1;
@@ -172,6 +175,7 @@ static int transport_tick(lua_State *L)
 
 	if (e) {
 		engine_tick(e, now);
+		cli_tick(e, now);
 		busy = engine_busy(e) || engine_deadline(e, now) != UINT64_MAX;
 		instance_ticked(now);
 	}

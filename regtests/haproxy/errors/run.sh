@@ -59,8 +59,8 @@ error__at_any_call__loses_no_alert() {
 	alerts_survive tcp:raise:1:1 settimeout:raise:1:1 settimeout:late:2:1 connect:raise:1:1 \
 		getsockname:raise:1:1 getpeername:raise:1:1 send:raise:1:1 send:raise:3:1 send:late:2:1 \
 		receive:raise:1:1 receive:raise:100:1 receive:late:150:1 close:raise:1:1 close:late:1:1 \
-		log:raise:1:2 queue:raise:3:1 register_task:raise:3:1 push:raise:1:1 push:raise:2:1 push:raise:3:1 \
-		push:raise:4:1 pop_wait:raise:1:4 pop:raise:1:3 msleep:raise:1:3
+		log:raise:1:2 queue:raise:4:1 register_task:raise:4:1 push:raise:1:1 push:raise:2:1 push:raise:3:1 \
+		push:raise:4:1 pop_wait:raise:1:5 pop:raise:1:3 msleep:raise:1:3
 }
 
 # replaced N: each of the HAProxys h0 to h<N-1> said that it replaced a task
@@ -76,7 +76,7 @@ replaced() {
 task_that_haproxy_ended__is_replaced__no_alert_lost() {
 	haproxy_survives_ended_tasks || return 0
 	alerts_survive tcp:burn:1:1 connect:burn:1:1 send:burn:2:1 receive:burn:5:1 receive:burn:150:1 close:burn:1:1 \
-		pop_wait:burn:3:1 pop_wait:burn:1:1
+		pop_wait:burn:4:1 pop_wait:burn:2:1
 	replaced 8
 }
 
@@ -90,7 +90,7 @@ tasks_that_are_all_gone__with_the_next_events__come_back() {
 	local name
 
 	haproxy_survives_ended_tasks || return 0
-	broken both pop_wait:burn:1:2
+	broken both pop_wait:burn:2:2
 	broken watch msleep:burn:1:1
 	sinkctl watch rule 'ehlo times 1 mute'
 	goes_down both s1
@@ -126,7 +126,7 @@ arrived_with_events() {
 error__at_every_call__does_not_spin() {
 	local i where faults=()
 
-	for where in tcp:1 connect:1 send:1 receive:1 close:1 settimeout:2 log:1 queue:3 register_task:3 push:1 pop_wait:1 \
+	for where in tcp:1 connect:1 send:1 receive:1 close:1 settimeout:2 log:1 queue:4 register_task:4 push:1 pop_wait:1 \
 		pop:1 msleep:1; do
 		faults+=("${where%:*}:raise:${where#*:}:1000000")
 	done

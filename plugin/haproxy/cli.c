@@ -1,0 +1,242 @@
+/*
+ * cli - see cli.h. A text is built under the lock and pushed after it, from a userdata: pushing may raise, and must
+ * not leak it.
+ */
+#include <string.h>
+
+#include <mailers/buffer.h>
+
+#include "cli.h"
+#include "instance.h"
+
+#define CLI_BUFFER_METATABLE "haproxy-mailers.buffer"
+#define CLI_TEST_METATABLE   "haproxy-mailers.test"
+#define CLI_TEST_MS          5000      /* a test that is not read for so long is ended */
+#define CLI_TEXT_MAX         (1u << 20)
+
+/* Pushes an empty buffer that is freed with its userdata. */
+static struct buffer *cli_buffer(lua_State *L)
+{
+	struct buffer *b = compat_newuserdata(L, sizeof(*b));
+
+	*b = (struct buffer){ .limit = CLI_TEXT_MAX };
+	luaL_setmetatable(L, CLI_BUFFER_METATABLE);
+	return b;
+}
+
+static int cli_buffer_free(lua_State *L)
+{
+	buffer_free(luaL_checkudata(L, 1, CLI_BUFFER_METATABLE));
+	return 0;
+}
+
+/* Pushes the text of <b>, and says when it could not be had. */
+static void cli_push(lua_State *L, struct buffer *b)
+{
+	if (buffer_error(b))
+		lua_pushliteral(L, "out of memory\n");
+	else
+		lua_pushlstring(L, b->data ? b->data : "", b->len);
+	buffer_free(b);
+}
+
+static int cli_show(lua_State *L)
+{
+	static const char *const what[] = { "mailers", "alerts", NULL };
+	bool alerts = luaL_checkoption(L, 1, NULL, what) == 1;
+	uint64_t now = instance_now();
+	struct buffer *b = cli_buffer(L);
+	struct engine *e = instance_lock();
+
+	if (e && alerts)
+		engine_show_alerts(e, b, now);
+	else if (e)
+		engine_show_mailers(e, b, now);
+	instance_unlock();
+	cli_push(L, b);
+	return 1;
+}
+
+static int cli_commands(lua_State *L)
+{
+	lua_pushboolean(L, instance_options()->commands);
+	return 1;
+}
+
+static int cli_change(lua_State *L, size_t (*change)(struct engine *, const char *, uint64_t))
+{
+	const char *name = luaL_optstring(L, 1, NULL);
+	uint64_t now = instance_now();
+	struct engine *e = instance_lock();
+	size_t n = e ? change(e, name, now) : 0;
+
+	instance_unlock();
+	lua_pushinteger(L, (lua_Integer)n);
+	return 1;
+}
+
+static int cli_flush(lua_State *L)
+{
+	return cli_change(L, engine_flush);
+}
+
+static int cli_pause(lua_State *L)
+{
+	return cli_change(L, engine_pause);
+}
+
+static int cli_resume(lua_State *L)
+{
+	return cli_change(L, engine_resume);
+}
+
+/* Under the lock: the place of test <id>, or a free one for 0; NULL without. */
+static struct instance_test *cli_test_find(int id)
+{
+	struct instance_test *tests = instance_tests();
+	int i;
+
+	for (i = 0; i < INSTANCE_TESTS; i++) {
+		if (tests[i].id == id)
+			return &tests[i];
+	}
+	return NULL;
+}
+
+/* Under the lock. A test that is over keeps its place no longer. */
+static void cli_test_forget(struct engine *e, int id)
+{
+	struct instance_test *t = id ? cli_test_find(id) : NULL;
+
+	if (t) {
+		engine_test_end(e, id);
+		t->id = 0;
+	}
+}
+
+static int cli_test(lua_State *L)
+{
+	const char *proxy = luaL_checkstring(L, 1), *mailer = luaL_optstring(L, 2, NULL);
+	char reason[ENGINE_REASON_MAX] = "";
+	uint64_t now = instance_now();
+	int *id = compat_newuserdata(L, sizeof(*id));
+	struct instance_test *place;
+	struct engine *e;
+
+	*id = 0;
+	luaL_setmetatable(L, CLI_TEST_METATABLE);
+	e = instance_lock();
+	place = e ? cli_test_find(0) : NULL;
+	if (place)
+		*id = engine_test_begin(e, proxy, mailer, NULL, NULL, now, reason);
+	if (*id)
+		*place = (struct instance_test){ .id = *id, .read_ms = now };
+	instance_unlock();
+	if (*id)
+		return 1;
+	lua_pushnil(L);
+	lua_pushstring(L, place ? reason : "too many tests at once, try again later");
+	return 2;
+}
+
+static const char *cli_result(enum engine_test_result result)
+{
+	static const char *const names[] = {
+		[ENGINE_TEST_ACCEPTED] = "accepted", [ENGINE_TEST_TEMPORARY] = "deferred",
+		[ENGINE_TEST_REFUSED] = "refused",   [ENGINE_TEST_FAILED] = "failed",
+		[ENGINE_TEST_AUTH] = "failed at AUTH", [ENGINE_TEST_TLS] = "failed at TLS",
+		[ENGINE_TEST_UNREACHABLE] = "unreachable", [ENGINE_TEST_LOCAL] = "ended",
+	};
+
+	return names[result];
+}
+
+static int cli_test_read(lua_State *L)
+{
+	int *id = luaL_checkudata(L, 1, CLI_TEST_METATABLE);
+	enum engine_test_result result = ENGINE_TEST_LOCAL;
+	struct buffer *b = cli_buffer(L);
+	struct engine *e = instance_lock();
+	struct instance_test *place = *id ? cli_test_find(*id) : NULL;
+	bool over = true;
+
+	if (place) {
+		place->read_ms = instance_now();
+		over = engine_test_read(e, *id, b, &result);
+	}
+	instance_unlock();
+	cli_push(L, b);
+	if (!over)
+		return 1;
+	lua_pushboolean(L, 1);
+	lua_pushstring(L, cli_result(result));
+	return 3;
+}
+
+static int cli_test_close(lua_State *L)
+{
+	int *id = luaL_checkudata(L, 1, CLI_TEST_METATABLE);
+	struct engine *e = instance_lock();
+
+	cli_test_forget(e, *id);
+	*id = 0;
+	instance_unlock();
+	return 0;
+}
+
+void cli_tick(struct engine *e, uint64_t now_ms)
+{
+	struct instance_test *tests = instance_tests();
+	int i;
+
+	for (i = 0; i < INSTANCE_TESTS; i++) {
+		if (tests[i].id && now_ms - tests[i].read_ms >= CLI_TEST_MS)
+			cli_test_forget(e, tests[i].id);
+	}
+}
+
+static int cli_call(lua_State *L)
+{
+	(void)L;
+	instance_lock();
+	instance_call();
+	instance_unlock();
+	return 0;
+}
+
+static int cli_called(lua_State *L)
+{
+	bool called;
+
+	instance_lock();
+	called = instance_called();
+	instance_unlock();
+	lua_pushboolean(L, called);
+	return 1;
+}
+
+static void cli_metatable(lua_State *L, const char *name, const luaL_Reg *methods)
+{
+	luaL_newmetatable(L, name);
+	luaL_setfuncs(L, methods, 0);
+	lua_pushvalue(L, -1);
+	lua_setfield(L, -2, "__index");
+	lua_pop(L, 1);
+}
+
+void cli_register(lua_State *L)
+{
+	static const luaL_Reg buffer[] = { { "__gc", cli_buffer_free }, { NULL, NULL } };
+	static const luaL_Reg test[] = {
+		{ "read", cli_test_read }, { "close", cli_test_close }, { "__gc", cli_test_close }, { NULL, NULL },
+	};
+	static const luaL_Reg functions[] = {
+		{ "show", cli_show },   { "commands", cli_commands }, { "flush", cli_flush }, { "pause", cli_pause },
+		{ "resume", cli_resume }, { "test", cli_test },       { "call", cli_call },   { "called", cli_called },
+		{ NULL, NULL },
+	};
+
+	cli_metatable(L, CLI_BUFFER_METATABLE, buffer);
+	cli_metatable(L, CLI_TEST_METATABLE, test);
+	luaL_setfuncs(L, functions, 0);
+}
