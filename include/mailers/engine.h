@@ -41,6 +41,7 @@ struct engine_proxy;
 #define ENGINE_RETRY_MS     1000       /* until engine_connect() is worth a call again when memory was short */
 #define ENGINE_RELEASE_MS   5000       /* until a connection that is over and not released is named by engine_expired() */
 #define ENGINE_MAX_AGE_MS   14400000   /* an alert is given up when it is so old */
+#define ENGINE_MAILERS_MAX  64         /* of one proxy */
 #define ENGINE_SHOW_ALERTS  100        /* of the last alerts the fate is remembered */
 #define ENGINE_REASON_MAX   768        /* holds every reason uncut: MAILBOX_REASON_SIZE, a name, a key */
 
@@ -86,8 +87,8 @@ enum mailers_error engine_proxy_add(struct engine *e, const struct engine_proxy_
  */
 enum mailers_error engine_proxy_mailer(struct engine *e, struct engine_proxy *proxy,
                                        const struct mailer_settings *settings, char *reason);
-/* All mailers were added: from now on the proxy's alerts are queued. STATE without a mailer, NOMEM; <reason> as
- * above.
+/* All mailers were added: from now on the proxy's alerts are queued, and it takes no more mailers. STATE without a
+ * mailer, NOMEM (call it again); <reason> as above. engine_raise() does it if nobody did.
  */
 enum mailers_error engine_proxy_ready(struct engine *e, struct engine_proxy *proxy, char *reason);
 /* Would an alert of <level> be mailed? */

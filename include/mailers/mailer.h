@@ -1,11 +1,15 @@
 /*
  * mailer - one mail server: its settings, its health, its connections and when it is tried again.
  *
- * A failure of the mailer starts a pause, which grows with each failure in a row. After it the mailer is
- * tried by one connection at a time, beside those that still work, until a mail on a connection that was
- * opened after the pause gets a verdict of whatever kind. Connections that were opened before prove nothing
- * any more, neither way: those that fail together are one failure, and those that go on do not open the
- * door to a server that turns new connections away.
+ *   UP       connections up to maxconn
+ *   FAILING  the last session failed: after MAILER_RETRY_MS one connection at a time, until a mail on it gets a
+ *            verdict of whatever kind (UP), or <fall> sessions in a row have failed (DOWN)
+ *   DOWN     one connection each <inter> probes it. A session that gets as far as READY is a success; <rise> of
+ *            them in a row: UP
+ *
+ * Sessions that were open already when one failed prove nothing any more, neither way: those that fail together are
+ * one failure, and those that go on do not open the door to a server that turns new connections away. But
+ * while one of them still works, a failure only pauses: a server's limit on connections is no outage.
  *
  * What waits for a mailer is the queue's; what is said to it is smtp_client's.
  */
@@ -21,8 +25,8 @@
 #include <mailers/smtp_client.h>
 #include <mailers/wire.h>
 
-#define MAILER_RETRIES          3      /* tries of one alert after its first */
 #define MAILER_MAXCONN          4      /* connections at once */
+#define MAILER_RETRY_MS         1000   /* after a failure, before it is down */
 #define MAILER_FALL             3      /* failures in a row until it is down */
 #define MAILER_RISE             2      /* successful probes in a row until it is up again */
 #define MAILER_INTER_MS         10000  /* between the probes of a mailer that is down */
@@ -63,52 +67,97 @@ struct mailer_settings {
 	bool backup;         /* ENGINE_MODE_FAILOVER: after those that are none; without effect in ENGINE_MODE_ALL */
 };
 
+enum mailer_state { MAILER_UP = 0, MAILER_FAILING, MAILER_DOWN };
+
+/* What a mailer remembers of a connection to it; zero at first, its owner's memory. */
+struct mailer_session {
+	unsigned epoch;  /* the mailer's, when it was opened */
+	bool trying;     /* in trouble: the one connection that is allowed */
+	bool ready;      /* mails can be submitted */
+	bool ended;
+	bool lingering;  /* counted in mailer.lingering, not in mailer.active */
+};
+
 struct mailer {
-	struct mailer_settings settings; /* its strings are the mailer's own copies */
-	struct queue_ring ring;          /* routes to this mailer with something ready */
+	struct mailer_settings settings; /* its strings are the mailer's own copies, its numbers not 0 */
+	struct queue_ring ring;          /* routes to this mailer alone with something ready */
+	struct queue_ring **rings;       /* where it takes from: its own and those of its groups, see mailer_rings() */
+	size_t nrings, rings_size;
+	size_t turn;                     /* of <rings>: where it goes on */
 	struct mailer *next;             /* the owner's list */
+
 	unsigned active;                 /* connections that count against maxconn */
 	unsigned lingering;              /* connections that only wait for the reply to a final dot */
 	unsigned sessions;               /* of the active ones: those whose session is not over */
-	unsigned failures;               /* in a row; 0 without trouble */
+	unsigned ready;                  /* of these: those on which mails can be submitted */
+
+	enum mailer_state state;
+	unsigned epoch;                  /* failures so far */
+	unsigned failures, successes;    /* in a row; successes: of probes */
 	uint64_t paused_until_ms;        /* no connection is opened before; 0 without trouble */
-	bool trying;                     /* in trouble: the one connection since the pause is open ... */
-	uint64_t trying_since_ms;        /* ... and was opened then */
+	uint64_t since_ms;               /* of the state UP or DOWN */
+	bool trying;                     /* not UP: the one connection is open */
+	bool suspended;                  /* by command: no connection is opened */
+	bool hurried;                    /* the process ends: tried each MAILER_RETRY_MS, whatever its state */
 	uint64_t helo_until_ms;          /* it refused EHLO; 0: it never did */
+
+	char error[400];                 /* why a session failed last, printable; "" when none ever did */
+	uint64_t error_ms;
+	uint64_t sent, deferred, failed; /* recipients: accepted, tries to be repeated, refused or given up after a try */
+	size_t in_flight;                /* recipients on its connections */
 };
 
 /* A mailer with copies of all of <settings>; NULL without memory. */
 struct mailer *mailer_new(const struct mailer_settings *settings);
 void mailer_free(struct mailer *m);
 
-/* Would connections to both be the same? Address, HELO name, time-outs and maxconn are equal; names may
- * differ.
- */
+/* Would connections to both be the same? All but <name> and <backup> is equal. */
 bool mailer_same(const struct mailer *m, const struct mailer_settings *settings);
 
-/* May one connection more be opened now? */
+/* Makes room for one ring more than its own; false without memory. */
+bool mailer_reserve(struct mailer *m);
+/* Its own ring alone from now on, then rings that were reserved. */
+void mailer_rings(struct mailer *m);
+void mailer_ring_add(struct mailer *m, struct queue_ring *ring);
+/* Is something ready in one of its rings? */
+bool mailer_has_work(const struct mailer *m);
+/* The next of its rings that has something ready, by turns; NULL without one. */
+struct queue_ring *mailer_next_ring(struct mailer *m);
+
+/* May one connection more be opened now? When DOWN it is a probe: it takes a mail only once it is READY. */
 bool mailer_may_connect(const struct mailer *m, uint64_t now_ms);
+/* Is it neither down nor suspended? */
+bool mailer_usable(const struct mailer *m);
 
-/* A connection is opened. Its caller keeps <now_ms> as the connection's <opened_ms>. */
-void mailer_opened(struct mailer *m, uint64_t now_ms);
+/* The life of a connection: opened, ready (or not), at last ended, and closed. ready(), failed() and works() return true
+ * when the mailer went DOWN or came UP from it by this.
+ */
+void mailer_opened(struct mailer *m, struct mailer_session *s);
+/* READY. */
+bool mailer_ready(struct mailer *m, struct mailer_session *s, uint64_t now_ms);
 /* It waits long for the reply to its final dot: does it make room for others? False when too many do. */
-bool mailer_linger(struct mailer *m, uint64_t opened_ms);
-/* Its session is over; <lingering>: mailer_linger() said true. */
-void mailer_ended(struct mailer *m, bool lingering);
-/* It is closed, after its session ended. */
-void mailer_closed(struct mailer *m, uint64_t opened_ms, bool lingering);
-
-/* A session failed and it was the mailer's fault. Returns the milliseconds until the next try. */
-uint32_t mailer_failed(struct mailer *m, uint64_t opened_ms, uint64_t now_ms);
+bool mailer_linger(struct mailer *m, struct mailer_session *s);
 /* A mail got a verdict. */
-void mailer_works(struct mailer *m, uint64_t opened_ms);
+void mailer_works(struct mailer *m, struct mailer_session *s);
+/* The session is over; no-op when it was told before. */
+void mailer_ended(struct mailer *m, struct mailer_session *s);
+/* It failed, after it ended, and it was the mailer's fault. */
+bool mailer_failed(struct mailer *m, struct mailer_session *s, uint64_t now_ms);
+/* It failed for want of memory: a pause, and nobody's fault. */
+void mailer_faltered(struct mailer *m, uint64_t now_ms);
+/* It is closed, after it ended. */
+void mailer_closed(struct mailer *m, struct mailer_session *s);
+
+/* The next connection may be opened at once. */
+void mailer_hurry(struct mailer *m);
+/* Milliseconds until the next connection may be opened. */
+uint32_t mailer_pause(const struct mailer *m, uint64_t now_ms);
 
 /* It refused EHLO. Returns whether that is new. */
 bool mailer_refuses_ehlo(struct mailer *m, uint64_t now_ms);
-/* Is HELO to be said at once? */
+/* Is HELO to be said at once? Never when EHLO alone can give what the settings demand: STARTTLS, AUTH. */
 bool mailer_helo_only(const struct mailer *m, uint64_t now_ms);
 
-/* The pause in milliseconds after <n> tries (1 and up) that did not succeed. */
-uint32_t mailer_pause(unsigned n);
+const char *mailer_state_name(enum mailer_state state); /* "UP", "FAILING", "DOWN"; static */
 
 #endif

@@ -10,6 +10,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine_internal.h"
 
@@ -25,7 +26,7 @@ static struct flight *connection_take(struct engine *e, struct connection *c)
 		if (!c->flights[i].env)
 			f = &c->flights[i];
 	}
-	if (!f || !flight_take(e, f, c->mailer))
+	if (!f || c->mailer->suspended || !flight_take(e, f, c->mailer))
 		return NULL;
 	f->number = c->taken++;
 	return f;
@@ -47,27 +48,79 @@ struct connection *connection_new(struct engine *e, struct mailer *m, uint64_t n
 	c->mailer = m;
 	c->opened_ms = now_ms;
 	c->client = smtp_client_new(&settings, now_ms);
-	if (!c->client || !connection_take(e, c)) {
+	if (!c->client || (m->state != MAILER_DOWN && !connection_take(e, c))) {
 		smtp_client_free(c->client);
 		free(c);
 		return NULL;
 	}
-	mailer_opened(m, now_ms);
+	mailer_opened(m, &c->session);
 	return c;
 }
+
+/* The state of its mailer has changed. */
+static void connection_log_state(struct engine *e, const struct mailer *m, uint64_t for_ms)
+{
+	const char *s = m->ring.alerts == 1 ? "" : "s";
+
+	if (m->state == MAILER_DOWN)
+		engine_log(e, ALERT_LEVEL_ERR, "mailers: mailer %s (%s) is down after %u failures in a row, the last: "
+		           "%s; probed every %u.%us, %zu alert%s queued for it alone", m->settings.name,
+		           m->settings.address, m->failures, m->error, m->settings.inter_ms / 1000,
+		           m->settings.inter_ms % 1000 / 100, m->ring.alerts, s);
+	else
+		engine_log(e, ALERT_LEVEL_NOTICE, "mailers: mailer %s (%s) is up again after %llu.%us, %u probes got "
+		           "through; %zu alert%s queued for it alone", m->settings.name, m->settings.address,
+		           (unsigned long long)for_ms / 1000, (unsigned)(for_ms % 1000 / 100), m->settings.rise,
+		           m->ring.alerts, s);
+}
+
+/* A failure of the mailer is said when it is the first, or another than the last; while it is down only in passing. */
+static void connection_log_failure(struct engine *e, const struct mailer *m, const char *reason, uint64_t now_ms)
+{
+	uint32_t pause = mailer_pause(m, now_ms);
+
+	engine_log(e, m->state == MAILER_DOWN ? ALERT_LEVEL_INFO : ALERT_LEVEL_WARNING,
+	           "mailers: mailer %s (%s) failed: %s; next try in %u.%us, %zu alert%s queued", m->settings.name,
+	           m->settings.address, reason, pause / 1000, pause % 1000 / 100, engine_mailer_queued(m),
+	           engine_mailer_queued(m) == 1 ? "" : "s");
+}
+
+_Static_assert(sizeof(((struct mailer *)0)->error) == sizeof(((struct connection *)0)->reason), "a reason fits");
 
 static void connection_failed(struct engine *e, struct connection *c, const struct smtp_client_event *ev,
                               uint64_t now_ms)
 {
+	struct failure f = failure_of_session(ev, c->mailer->settings.tls, c->session.ready);
 	struct mailer *m = c->mailer;
-	uint32_t pause = mailer_failed(m, c->opened_ms, now_ms);
+	bool changed = false, news;
 
-	c->failed = true;
+	mailer_ended(m, &c->session);
 	snprintf(c->reason, sizeof(c->reason), "%s at %s%s%s", mailers_error_text(ev->error),
 	         smtp_stage_name(ev->stage), ev->reply[0] ? ": " : "", ev->reply);
-	engine_log(e, ALERT_LEVEL_WARNING, "mailers: mailer %s (%s) failed: %s; next try in %u.%us, %zu alert%s "
-	           "queued", m->settings.name, m->settings.address, c->reason, pause / 1000, pause % 1000 / 100,
-	           m->ring.alerts, m->ring.alerts == 1 ? "" : "s");
+	news = m->state == MAILER_UP || strcmp(m->error, c->reason);
+	memcpy(m->error, c->reason, sizeof(m->error));
+	m->error_ms = now_ms;
+	c->failed = f.charges;
+	if (f.blame == FAILURE_NOBODY)
+		mailer_faltered(m, now_ms);
+	else
+		changed = mailer_failed(m, &c->session, now_ms);
+	if (changed) {
+		engine_group_elect(e);
+		connection_log_state(e, m, 0);
+	} else if (news) {
+		connection_log_failure(e, m, c->reason, now_ms);
+	}
+}
+
+static void connection_ready(struct engine *e, struct connection *c, uint64_t now_ms)
+{
+	uint64_t down_ms = now_ms - c->mailer->since_ms;
+
+	if (!mailer_ready(c->mailer, &c->session, now_ms))
+		return;
+	engine_group_elect(e);
+	connection_log_state(e, c->mailer, down_ms);
 }
 
 static void connection_no_ehlo(struct engine *e, struct connection *c, const struct smtp_client_event *ev,
@@ -84,11 +137,11 @@ static void connection_event(struct engine *e, struct connection *c, const struc
 {
 	switch (ev->type) {
 	case SMTP_EVENT_READY:
-		c->established = true;
+		connection_ready(e, c, now_ms);
 		break;
 	case SMTP_EVENT_TRANSACTION:
 		if (flight_answer(e, ev->cookie, ev->verdicts, now_ms)) {
-			mailer_works(c->mailer, c->opened_ms);
+			mailer_works(c->mailer, &c->session);
 			c->final_since_ms = 0; /* the next one's wait begins anew */
 		}
 		break;
@@ -101,7 +154,7 @@ static void connection_event(struct engine *e, struct connection *c, const struc
 	case SMTP_EVENT_CLOSED:
 		c->ended = true;
 		c->ended_ms = now_ms;
-		mailer_ended(c->mailer, c->lingering);
+		mailer_ended(c->mailer, &c->session);
 		break;
 	}
 }
@@ -123,20 +176,15 @@ static struct flight *connection_settles(struct connection *c)
 	return oldest;
 }
 
-/* Is a mail to be charged for the end of the session? Not when the server did not let this connection in
- * while others may still work: if it has a limit on connections, they will take the mail.
- */
-static bool connection_charges(const struct connection *c)
-{
-	return c->failed && !c->charged && (c->established || !c->mailer->sessions);
-}
-
 static void connection_settle(struct engine *e, struct connection *c, uint64_t now_ms)
 {
 	struct flight *f;
 
-	while ((f = connection_settles(c)))
-		c->charged |= flight_settle(e, f, connection_charges(c) ? c->reason : NULL, now_ms);
+	while ((f = connection_settles(c))) {
+		bool charge = c->failed && !c->charged && f->submitted;
+
+		c->charged |= flight_settle(e, f, charge ? c->reason : NULL, now_ms);
+	}
 }
 
 /* A connection that waits long for the reply to a final dot makes room for others. */
@@ -146,8 +194,8 @@ static void connection_linger(struct connection *c, uint64_t now_ms)
 		c->final_since_ms = 0;
 	else if (!c->final_since_ms)
 		c->final_since_ms = now_ms;
-	else if (!c->lingering && now_ms - c->final_since_ms >= c->mailer->settings.timeout_mail_ms)
-		c->lingering = mailer_linger(c->mailer, c->opened_ms);
+	else if (!c->session.lingering && now_ms - c->final_since_ms >= c->mailer->settings.timeout_mail_ms)
+		mailer_linger(c->mailer, &c->session);
 }
 
 /* Takes the client's events and does what they ask for. */
@@ -198,22 +246,35 @@ void connection_run(struct engine *e, struct connection *c, uint64_t now_ms)
 	 */
 	do
 		connection_events(e, c, now_ms);
-	while (!c->ended && !c->lingering && smtp_client_accepts(c->client) && connection_submit(e, c, now_ms));
+	while (!c->ended && !c->session.lingering && smtp_client_accepts(c->client) &&
+	       connection_submit(e, c, now_ms));
 	if (!c->ended && smtp_client_want(c->client) == SMTP_CLIENT_WANT_SUBMIT)
 		smtp_client_quit(c->client, now_ms);
 }
 
+/* The host is to cut it: its time is over, or nobody released it, which would hold the place for ever. */
+static void connection_expire(struct connection *c, uint64_t now_ms)
+{
+	c->expired = true;
+	c->ended_ms = now_ms;
+}
+
+static uint64_t connection_connect_deadline(const struct connection *c)
+{
+	uint32_t ms = c->mailer->settings.timeout_connect_ms;
+
+	return ms && !c->connected ? c->opened_ms + ms : UINT64_MAX;
+}
+
 void connection_tick(struct engine *e, struct connection *c, uint64_t now_ms)
 {
-	bool over = c->ended;
+	bool over = c->ended, late = !over && now_ms >= connection_connect_deadline(c);
 
-	smtp_client_tick(c->client, now_ms);
+	/* To the client its own time is over then, so that it says so. */
+	smtp_client_tick(c->client, late ? smtp_client_deadline(c->client) : now_ms);
 	connection_events(e, c, now_ms);
-	/* A host that lost its way before the release would hold the place for ever. */
-	if (c->ended && (!over || now_ms - c->ended_ms >= ENGINE_RELEASE_MS)) {
-		c->expired = true;
-		c->ended_ms = now_ms;
-	}
+	if (c->ended && (!over || now_ms - c->ended_ms >= ENGINE_RELEASE_MS))
+		connection_expire(c, now_ms);
 }
 
 void connection_free(struct engine *e, struct connection *c, uint64_t now_ms)
@@ -222,19 +283,19 @@ void connection_free(struct engine *e, struct connection *c, uint64_t now_ms)
 		smtp_client_eof(c->client, now_ms);
 		connection_events(e, c, now_ms);
 	}
-	mailer_closed(c->mailer, c->opened_ms, c->lingering);
+	mailer_closed(c->mailer, &c->session);
 	smtp_client_free(c->client);
 	free(c);
 }
 
 uint64_t connection_deadline(const struct connection *c)
 {
-	uint64_t linger, client = smtp_client_deadline(c->client);
+	uint64_t client = smtp_client_deadline(c->client);
 
 	if (c->ended)
 		return c->ended_ms + ENGINE_RELEASE_MS;
-	if (!c->final_since_ms || c->lingering || c->mailer->lingering >= MAILER_LINGER_MAX)
+	client = engine_earlier(client, connection_connect_deadline(c));
+	if (!c->final_since_ms || c->session.lingering || c->mailer->lingering >= MAILER_LINGER_MAX)
 		return client;
-	linger = c->final_since_ms + c->mailer->settings.timeout_mail_ms;
-	return linger < client ? linger : client;
+	return engine_earlier(client, c->final_since_ms + c->mailer->settings.timeout_mail_ms);
 }

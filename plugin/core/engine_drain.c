@@ -12,8 +12,12 @@ void engine_drain(struct engine *e, uint64_t until_ms, uint64_t now_ms)
 
 bool engine_draining(const struct engine *e)
 {
-	(void)e;
-	return false;
+	return e->drain_until_ms != 0;
+}
+
+bool engine_drain_over(const struct engine *e, uint64_t now_ms)
+{
+	return e->drain_until_ms && now_ms >= e->drain_until_ms;
 }
 
 size_t engine_abandon(struct engine *e, size_t most, uint64_t now_ms)

@@ -1,10 +1,17 @@
 /*
  * engine_internal - what the files of the engine share; nobody else includes it.
  *
- *   engine.c      what a host sees: proxies, mailers, the queue, the table of connections
- *   connection.c  one connection: moves mails of the queue into an smtp_client, and its trouble to the mailer
- *   flight.c      one mail on a connection, and what becomes of each of its recipients
- *   engine_log.c  the lines for the host's log
+ *   engine.c          what a host sees: raising, time, counters
+ *   engine_proxy.c    proxies and their mailers, as they are set up
+ *   engine_group.c    mailers that stand in for each other
+ *   engine_slot.c     the table of connections: which is opened next, and the bytes of each
+ *   engine_route.c    a proxy's way to a mailer or a group: drops and expiry
+ *   engine_drain.c    the end of the process
+ *   engine_log.c      the lines for the host's log
+ *   connection.c      one connection: moves mails of the queue into an smtp_client, and its trouble to the mailer
+ *   flight.c          one mail on a connection: taken, built, settled
+ *   flight_fate.c     what becomes of each of its recipients, and the line about it
+ *   failure.c         whose fault it is
  */
 #ifndef CORE_ENGINE_INTERNAL_H
 #define CORE_ENGINE_INTERNAL_H
@@ -13,15 +20,32 @@
 #include <mailers/engine.h>
 #include <mailers/smtp_client.h>
 
-/* A proxy's way to one mailer, the owner of a queue_route. */
+/* A mailer of a proxy. */
+struct engine_member {
+	struct mailer *mailer;
+	char *name;                 /* its id in this proxy, printable */
+	bool backup;
+};
+
+/* An ordered list of mailers; the proxies that have the same one share it. */
+struct engine_group {
+	struct engine_group *next;
+	struct queue_ring ring;     /* routes of these proxies with something ready that any of the mailers may take */
+	size_t n;
+	struct mailer *mailers[];
+};
+
+/* A proxy's way to one mailer or to a group, the owner of a queue_route. */
 struct engine_route {
 	struct engine_route *next;
 	struct engine_proxy *proxy;
-	struct mailer *mailer;
+	struct engine_group *group; /* NULL: one mailer */
+	struct engine_member *members; /* those of its proxy that it goes to */
+	size_t nmembers;
 	struct queue_route *queue;
-	char *mailer_name;          /* the mailer's id in this proxy, printable */
 	size_t burst;               /* alerts dropped since the last line about it */
 	uint64_t burst_first_ms, burst_last_ms; /* when the first and the last of them was */
+	uint64_t dropped;           /* alerts, ever */
 };
 
 struct engine_proxy {
@@ -32,23 +56,36 @@ struct engine_proxy {
 	char **rcpt;
 	size_t nrcpt;
 	enum alert_level level;
+	enum engine_mode mode;
+	unsigned limit_mails;
+	uint32_t limit_per_ms;
+	uint32_t max_age_ms;
+	bool ready;                 /* engine_proxy_ready() was called */
+	struct engine_member *members;
+	size_t nmembers;
 	struct engine_route *routes;
 };
 
 /* A mail on a connection: taken from the queue, submitted as soon as the client accepts it. */
 struct flight {
 	struct queue_envelope *env;     /* NULL while the place is free */
+	struct queue *queue;
+	const struct engine_member *member; /* over which it goes */
 	struct buffer message;
 	unsigned number;                /* of its connection's mails, in the order of their taking */
 	bool submitted, answered;       /* answered: the envelope's verdicts are filled, it waits to be settled */
 	bool unknown;                   /* whether it was accepted */
 };
 
+#define FLIGHT_RETRY_MS     5000u   /* the pause of an alert after its first try; doubled with each ... */
+#define FLIGHT_RETRY_MAX_MS 600000u /* ... up to here, jitter included */
+
 /* One mail waits for its final reply while the next one's envelope is on the way. */
 #define CONNECTION_FLIGHTS 2
 
 struct connection {
 	struct mailer *mailer;
+	struct mailer_session session;
 	struct smtp_client *client;
 	struct flight flights[CONNECTION_FLIGHTS];
 	uint64_t id;                    /* never used again */
@@ -56,11 +93,10 @@ struct connection {
 	uint64_t opened_ms;
 	uint64_t final_since_ms;        /* when it began to wait for the reply to a final dot; 0 when not */
 	char reason[400];               /* why the session failed, printable */
-	bool established;               /* mails could be submitted */
-	bool failed;                    /* the session failed and it was the mailer's fault */
-	bool charged;                   /* ... and a mail was charged for it */
+	bool connected;                 /* the host said so */
+	bool failed;                    /* the session failed, and a mail may be charged for it */
+	bool charged;                   /* one was */
 	bool ended;                     /* the session is over, in whatever way; nothing is in flight any more */
-	bool lingering;                 /* counted in mailer.lingering, not in mailer.active */
 	uint64_t ended_ms;              /* when it ended, or the host was last told to release it */
 	bool expired;                   /* ended by its deadline, or long ago: the host must be told */
 };
@@ -68,10 +104,14 @@ struct connection {
 struct engine {
 	struct queue *queue;
 	struct queue_limits limits;
+	uint32_t max_age_ms;
 	struct engine_proxy *proxies;
+	struct engine_group *groups;
 	struct mailer *mailers;
 	struct mailer *next_mailer;     /* where engine_connect() goes on */
 	uint64_t retry_ms;              /* memory was short: engine_connect() is worth a call again then */
+	uint64_t expiry_ms;             /* when alerts are looked at again that may be too old */
+	uint64_t drain_until_ms;        /* 0: not draining */
 	struct connection **slots;
 	uint64_t last_id;               /* of a connection */
 	size_t nslots, nconnections;
@@ -84,18 +124,68 @@ struct engine {
 	} log;
 };
 
+static inline uint64_t engine_earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* engine.c. A copy of <text>; NULL without memory. */
+char *engine_copy(const char *text);
+
+/* engine_proxy.c */
+void engine_proxy_free(struct engine_proxy *p);
+
+/* engine_group.c. The group of these mailers in this order, made if it is new; NULL without memory. */
+struct engine_group *engine_group_get(struct engine *e, const struct engine_member *members, size_t n);
+/* To be called whenever a mailer became usable or ceased to be: decides from which rings each takes. */
+void engine_group_elect(struct engine *e);
+/* Alerts in all rings that <m> takes from. */
+size_t engine_mailer_queued(const struct mailer *m);
+/* The mailer that takes from <route> at present, or would first. */
+const struct engine_member *engine_route_member(const struct engine_route *r);
+void engine_group_free(struct engine *e);
+
+/* engine_route.c. A way for <proxy> to <n> of its members; false without memory. */
+bool engine_route_new(struct engine *e, struct engine_proxy *proxy, struct engine_member *members, size_t n,
+                      struct engine_group *group);
+void engine_route_dropped(struct engine *e, struct engine_route *r, size_t n, uint64_t now_ms);
+/* Tells the drops whose burst is over; gives up what is too old. */
+void engine_route_tick(struct engine *e, uint64_t now_ms);
+uint64_t engine_route_deadline(const struct engine *e);
+
+/* engine_slot.c */
+void engine_slot_tick(struct engine *e, uint64_t now_ms);
+uint64_t engine_slot_deadline(const struct engine *e, uint64_t now_ms);
+void engine_slot_free(struct engine *e);
+
+/* engine_drain.c. Is the time over that the process had for sending? */
+bool engine_drain_over(const struct engine *e, uint64_t now_ms);
+
 /* engine_log.c; engine_log() stands in the public header. */
 void engine_log_free(struct engine *e);
+/* Is there place for lines that must not be lost, half of the log kept for the others? */
+bool engine_log_room(const struct engine *e);
+
+/* failure.c */
+enum failure_blame {
+	FAILURE_NOBODY = 0, /* memory was short here */
+	FAILURE_MAILER,     /* it pauses, and is down after several; its alerts are kept */
+	FAILURE_TLS,        /* opportunistic TLS could not be had: once more without it, and nobody's fault */
+};
+struct failure {
+	enum failure_blame blame;
+	bool charges; /* the oldest mail on the way a try, as it may be the mail that breaks the session */
+};
+/* <established>: mails could be submitted. */
+struct failure failure_of_session(const struct smtp_client_event *ev, enum smtp_tls tls, bool established);
+/* What an outcome is to the queue. */
+enum queue_outcome failure_of_recipient(enum smtp_outcome outcome);
 
 /* flight.c. Takes the next mail for <m> and builds it; false when there is none, or no memory (it is still
  * queued then).
  */
 bool flight_take(struct engine *e, struct flight *f, struct mailer *m);
-const struct engine_route *flight_route(const struct flight *f);
-/* The client's verdicts for all recipients have come: logs them. Returns whether one of them was the server's
- * word on the mail.
- */
-bool flight_answer(struct engine *e, struct flight *f, const struct smtp_verdict *verdicts, uint64_t now_ms);
+struct engine_route *flight_route(const struct flight *f);
 /* The client did not take it. */
 void flight_reject(struct engine *e, struct flight *f, enum mailers_error error, uint64_t now_ms);
 /* Gives the mail back to the queue. <failure>: why a try is charged for what has no verdict; NULL: none is.
@@ -103,7 +193,25 @@ void flight_reject(struct engine *e, struct flight *f, enum mailers_error error,
  */
 bool flight_settle(struct engine *e, struct flight *f, const char *failure, uint64_t now_ms);
 
-/* connection.c. A connection to <m> that has taken a mail; NULL when there was none to take, or no memory. */
+/* flight_fate.c. The client's verdicts for all recipients have come: logs them. Returns whether one of them was the
+ * server's word on the mail.
+ */
+bool flight_answer(struct engine *e, struct flight *f, const struct smtp_verdict *verdicts, uint64_t now_ms);
+/* Counts a try of all recipients that have no verdict, the last for each if <useless>. One line says for how
+ * many it was the last. Returns whether there was one to count.
+ */
+bool flight_charge(struct engine *e, struct flight *f, const char *why, bool useless, uint64_t now_ms);
+/* All recipients of <env>, which no connection has, leave the queue ("given up", "abandoned"): counted in *<count>, logged and
+ * settled.
+ */
+void flight_give_up(struct engine *e, struct queue_envelope *env, const char *end, const char *why,
+                    uint64_t *count, uint64_t now_ms);
+/* The pause of an alert before its next try after <attempts> (1 and up), in milliseconds. */
+uint32_t flight_backoff(uint64_t id, unsigned attempts);
+
+/* connection.c. A connection to <m> that has taken a mail, or is to probe it; NULL when there was none to take, or no
+ * memory.
+ */
 struct connection *connection_new(struct engine *e, struct mailer *m, uint64_t now_ms);
 /* After each call into the client: takes its events, settles what was answered, submits what the queue has. */
 void connection_run(struct engine *e, struct connection *c, uint64_t now_ms);

@@ -93,3 +93,8 @@ void engine_log_free(struct engine *e)
 		e->log.count--;
 	}
 }
+
+bool engine_log_room(const struct engine *e)
+{
+	return e->log.count < ENGINE_LOG_LINES / 2;
+}

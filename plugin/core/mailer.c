@@ -1,21 +1,32 @@
 /*
- * mailer - see mailer.h. The retry schedule stands here and nowhere else; it is the plugin's first,
- * short one: three retries with a growing pause.
+ * mailer - see mailer.h. The schedule of a mailer's tries stands here and nowhere else; that of an alert is
+ * flight.c's.
  *
- * A connection is known by the time at which it was opened. While in trouble only one is opened after the
- * pause, so its time tells it from all others; and a time before the end of the pause is that of a
- * connection from before the last failure.
+ * A connection carries the epoch in which it was opened, which is the number of failures before: one from an
+ * earlier epoch is from before the last failure, and neither its failure nor its success changes the state.
  *
- * Called by engine.c (whom to connect to) and connection.c (how it went).
+ * Called by engine.c and engine_group.c (whom to connect to, what it takes) and connection.c (how it went).
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include <mailers/mailer.h>
 
-static const uint32_t mailer_pauses_ms[MAILER_RETRIES] = { 1000, 5000, 25000 };
+/* The strings of the settings, which are copied. */
+static const size_t mailer_strings[] = {
+	offsetof(struct mailer_settings, name),     offsetof(struct mailer_settings, address),
+	offsetof(struct mailer_settings, helo),     offsetof(struct mailer_settings, wire.sni),
+	offsetof(struct mailer_settings, wire.verifyhost),
+};
 
-static char *mailer_copy(const char *text)
+enum { MAILER_STRINGS = sizeof(mailer_strings) / sizeof(*mailer_strings) };
+
+static const char **mailer_string(struct mailer_settings *settings, size_t i)
+{
+	return (const char **)(void *)((char *)settings + mailer_strings[i]);
+}
+
+static const char *mailer_copy(const char *text)
 {
 	size_t size = strlen(text) + 1;
 	char *copy = malloc(size);
@@ -25,117 +36,290 @@ static char *mailer_copy(const char *text)
 	return copy;
 }
 
+/* <settings> with copies of its strings, and defaults in place of zeros. False without memory. */
+static bool mailer_settings_copy(struct mailer_settings *own, const struct mailer_settings *settings)
+{
+	bool copied = true;
+	size_t i;
+
+	*own = *settings;
+	for (i = 0; i < MAILER_STRINGS; i++) {
+		const char **text = mailer_string(own, i);
+
+		if (*text) {
+			*text = mailer_copy(*text);
+			copied &= *text != NULL;
+		}
+	}
+	own->fall = own->fall ? own->fall : MAILER_FALL;
+	own->rise = own->rise ? own->rise : MAILER_RISE;
+	own->inter_ms = own->inter_ms ? own->inter_ms : MAILER_INTER_MS;
+	own->maxconn = own->maxconn ? own->maxconn : MAILER_MAXCONN;
+	own->mechanisms = own->mechanisms ? own->mechanisms : SASL_ALL;
+	return copied;
+}
+
 struct mailer *mailer_new(const struct mailer_settings *settings)
 {
 	struct mailer *m = calloc(1, sizeof(*m));
 
 	if (!m)
 		return NULL;
-	m->settings = *settings;
-	m->settings.name = mailer_copy(settings->name);
-	m->settings.address = mailer_copy(settings->address);
-	m->settings.helo = mailer_copy(settings->helo);
 	queue_ring_init(&m->ring);
-	if (!m->settings.name || !m->settings.address || !m->settings.helo) {
+	m->rings = malloc(sizeof(struct queue_ring *));
+	if (!mailer_settings_copy(&m->settings, settings) || !m->rings) {
 		mailer_free(m);
 		return NULL;
 	}
+	m->rings_size = 1;
+	mailer_rings(m);
 	return m;
 }
 
 void mailer_free(struct mailer *m)
 {
+	size_t i;
+
 	if (!m)
 		return;
-	free((char *)m->settings.name);
-	free((char *)m->settings.address);
-	free((char *)m->settings.helo);
+	for (i = 0; i < MAILER_STRINGS; i++)
+		free((char *)*mailer_string(&m->settings, i));
+	free(m->rings);
 	free(m);
+}
+
+/* Equal texts, or none in both? */
+static bool mailer_text_same(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+/* What a connection is made of, but the strings. */
+static bool mailer_connection_same(const struct mailer_settings *a, const struct mailer_settings *b)
+{
+	return a->timeout_connect_ms == b->timeout_connect_ms && a->timeout_mail_ms == b->timeout_mail_ms &&
+	       a->timeout_final_ms == b->timeout_final_ms && a->timeout_quit_ms == b->timeout_quit_ms &&
+	       a->tls == b->tls && a->wire.api == b->wire.api && a->wire.context == b->wire.context &&
+	       a->credentials == b->credentials && a->auth_without_tls == b->auth_without_tls &&
+	       a->without == b->without;
 }
 
 bool mailer_same(const struct mailer *m, const struct mailer_settings *settings)
 {
 	const struct mailer_settings *own = &m->settings;
 
-	return !strcmp(own->address, settings->address) && !strcmp(own->helo, settings->helo) &&
-	       own->timeout_mail_ms == settings->timeout_mail_ms &&
-	       own->timeout_final_ms == settings->timeout_final_ms &&
-	       own->timeout_quit_ms == settings->timeout_quit_ms && own->maxconn == settings->maxconn;
+	return mailer_text_same(own->address, settings->address) && mailer_text_same(own->helo, settings->helo) &&
+	       mailer_text_same(own->wire.sni, settings->wire.sni) &&
+	       mailer_text_same(own->wire.verifyhost, settings->wire.verifyhost) &&
+	       mailer_connection_same(own, settings) &&
+	       own->maxconn == (settings->maxconn ? settings->maxconn : MAILER_MAXCONN) &&
+	       own->mechanisms == (settings->mechanisms ? settings->mechanisms : SASL_ALL) &&
+	       own->fall == (settings->fall ? settings->fall : MAILER_FALL) &&
+	       own->rise == (settings->rise ? settings->rise : MAILER_RISE) &&
+	       own->inter_ms == (settings->inter_ms ? settings->inter_ms : MAILER_INTER_MS);
+}
+
+/* --- rings --- */
+
+bool mailer_reserve(struct mailer *m)
+{
+	struct queue_ring **rings = realloc(m->rings, (m->rings_size + 1) * sizeof(struct queue_ring *));
+
+	if (!rings)
+		return false;
+	m->rings = rings;
+	m->rings_size++;
+	return true;
+}
+
+void mailer_rings(struct mailer *m)
+{
+	m->rings[0] = &m->ring;
+	m->nrings = 1;
+}
+
+void mailer_ring_add(struct mailer *m, struct queue_ring *ring)
+{
+	if (m->nrings < m->rings_size)
+		m->rings[m->nrings++] = ring;
+}
+
+bool mailer_has_work(const struct mailer *m)
+{
+	size_t i;
+
+	for (i = 0; i < m->nrings; i++) {
+		if (m->rings[i]->ready)
+			return true;
+	}
+	return false;
+}
+
+struct queue_ring *mailer_next_ring(struct mailer *m)
+{
+	size_t i;
+
+	for (i = 0; i < m->nrings; i++) {
+		struct queue_ring *ring = m->rings[(m->turn + i) % m->nrings];
+
+		if (ring->ready) {
+			m->turn = (m->turn + i + 1) % m->nrings;
+			return ring;
+		}
+	}
+	return NULL;
+}
+
+/* --- health --- */
+
+bool mailer_usable(const struct mailer *m)
+{
+	return m->state != MAILER_DOWN && !m->suspended;
 }
 
 bool mailer_may_connect(const struct mailer *m, uint64_t now_ms)
 {
-	if (now_ms < m->paused_until_ms || m->active >= m->settings.maxconn)
+	if (m->suspended || now_ms < m->paused_until_ms || m->active >= m->settings.maxconn)
 		return false;
-	return !m->failures || !m->trying;
+	return m->state == MAILER_UP || !m->trying;
 }
 
-void mailer_opened(struct mailer *m, uint64_t now_ms)
+void mailer_opened(struct mailer *m, struct mailer_session *s)
 {
 	m->active++;
 	m->sessions++;
-	if (m->failures) {
+	s->epoch = m->epoch;
+	if (m->state != MAILER_UP) {
 		m->trying = true;
-		m->trying_since_ms = now_ms;
+		s->trying = true;
 	}
 }
 
-/* A connection counts no longer: another may be the one that tries. */
-static void mailer_leave(struct mailer *m, uint64_t opened_ms)
+/* The one connection that tries does so no longer: another may. */
+static void mailer_tried(struct mailer *m, struct mailer_session *s)
 {
-	m->active--;
-	if (opened_ms == m->trying_since_ms)
+	if (s->trying && s->epoch == m->epoch)
 		m->trying = false;
+	s->trying = false;
 }
 
-bool mailer_linger(struct mailer *m, uint64_t opened_ms)
+/* The next connection is opened <ms> from now. */
+static void mailer_wait(struct mailer *m, uint32_t ms, uint64_t now_ms)
+{
+	m->paused_until_ms = now_ms + (m->hurried && ms > MAILER_RETRY_MS ? MAILER_RETRY_MS : ms);
+}
+
+static void mailer_up(struct mailer *m)
+{
+	m->state = MAILER_UP;
+	m->failures = 0;
+	m->successes = 0;
+	m->paused_until_ms = 0;
+	m->trying = false;
+}
+
+bool mailer_ready(struct mailer *m, struct mailer_session *s, uint64_t now_ms)
+{
+	if (s->ready || s->ended)
+		return false;
+	s->ready = true;
+	m->ready++;
+	if (m->state != MAILER_DOWN || s->epoch != m->epoch)
+		return false;
+	if (++m->successes >= m->settings.rise) {
+		mailer_up(m);
+		m->since_ms = now_ms;
+		return true;
+	}
+	mailer_wait(m, m->settings.inter_ms, now_ms);
+	mailer_tried(m, s);
+	return false;
+}
+
+void mailer_works(struct mailer *m, struct mailer_session *s)
+{
+	if (m->state == MAILER_FAILING && s->epoch == m->epoch)
+		mailer_up(m);
+}
+
+bool mailer_linger(struct mailer *m, struct mailer_session *s)
 {
 	if (m->lingering >= MAILER_LINGER_MAX)
 		return false;
-	mailer_leave(m, opened_ms);
-	m->sessions--;
+	mailer_ended(m, s);
+	mailer_tried(m, s);
+	s->lingering = true;
+	m->active--;
 	m->lingering++;
 	return true;
 }
 
-void mailer_ended(struct mailer *m, bool lingering)
+void mailer_ended(struct mailer *m, struct mailer_session *s)
 {
-	if (!lingering)
-		m->sessions--;
+	if (s->ended)
+		return;
+	s->ended = true;
+	m->sessions--;
+	m->ready -= s->ready;
 }
 
-void mailer_closed(struct mailer *m, uint64_t opened_ms, bool lingering)
+void mailer_closed(struct mailer *m, struct mailer_session *s)
 {
-	if (lingering)
+	mailer_tried(m, s);
+	if (s->lingering)
 		m->lingering--;
 	else
-		mailer_leave(m, opened_ms);
+		m->active--;
 }
 
-uint32_t mailer_pause(unsigned n)
+bool mailer_failed(struct mailer *m, struct mailer_session *s, uint64_t now_ms)
 {
-	if (n < 1)
-		n = 1;
-	return mailer_pauses_ms[n > MAILER_RETRIES ? MAILER_RETRIES - 1 : n - 1];
-}
+	bool went_down = false;
 
-uint32_t mailer_failed(struct mailer *m, uint64_t opened_ms, uint64_t now_ms)
-{
-	if (opened_ms >= m->paused_until_ms) {
+	if (s->epoch != m->epoch)
+		return false;
+	m->epoch++;
+	m->trying = false;
+	m->successes = 0;
+	if (m->state == MAILER_UP)
+		m->state = MAILER_FAILING;
+	if (m->state == MAILER_DOWN || !m->ready)
 		m->failures++;
-		m->paused_until_ms = now_ms + mailer_pause(m->failures);
+	if (m->state == MAILER_FAILING && m->failures >= m->settings.fall) {
+		m->state = MAILER_DOWN;
+		m->since_ms = now_ms;
+		went_down = true;
 	}
+	mailer_wait(m, m->state == MAILER_DOWN ? m->settings.inter_ms : MAILER_RETRY_MS, now_ms);
+	return went_down;
+}
+
+void mailer_faltered(struct mailer *m, uint64_t now_ms)
+{
+	if (mailer_pause(m, now_ms) < MAILER_RETRY_MS)
+		mailer_wait(m, MAILER_RETRY_MS, now_ms);
+}
+
+void mailer_hurry(struct mailer *m)
+{
+	m->paused_until_ms = 0;
+}
+
+uint32_t mailer_pause(const struct mailer *m, uint64_t now_ms)
+{
 	return now_ms < m->paused_until_ms ? (uint32_t)(m->paused_until_ms - now_ms) : 0;
 }
 
-void mailer_works(struct mailer *m, uint64_t opened_ms)
+const char *mailer_state_name(enum mailer_state state)
 {
-	if (opened_ms < m->paused_until_ms)
-		return;
-	m->failures = 0;
-	m->paused_until_ms = 0;
-	m->trying = false;
+	static const char *const names[] = {
+		[MAILER_UP] = "UP", [MAILER_FAILING] = "FAILING", [MAILER_DOWN] = "DOWN",
+	};
+
+	return (size_t)state < sizeof(names) / sizeof(*names) ? names[state] : "unknown";
 }
+
+/* --- EHLO --- */
 
 bool mailer_refuses_ehlo(struct mailer *m, uint64_t now_ms)
 {
@@ -147,5 +331,5 @@ bool mailer_refuses_ehlo(struct mailer *m, uint64_t now_ms)
 
 bool mailer_helo_only(const struct mailer *m, uint64_t now_ms)
 {
-	return now_ms < m->helo_until_ms;
+	return m->settings.tls != SMTP_TLS_REQUIRED && !m->settings.credentials && now_ms < m->helo_until_ms;
 }

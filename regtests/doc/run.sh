@@ -29,12 +29,12 @@ templates() {
 			}
 			my @pieces = grep { /[A-Za-z]/ } map { s/\\"/"/gr } map { split /%[-0-9.*]*(?:ll|z|l)?[a-z]/ } @text;
 			print "$ARGV: ", join("\t", @pieces), "\n" if @pieces && "@pieces" =~ /[a-z]{3}.*\b[a-z]{2}/i;
-		}' plugin/core/engine*.c plugin/core/connection.c plugin/core/flight.c plugin/haproxy/*.c lua/*.lua lua/*/*.lua
+		}' plugin/core/engine*.c plugin/core/connection.c plugin/core/flight*.c plugin/haproxy/*.c lua/*.lua lua/*/*.lua
 }
 
 # The words that fill the templates: tables of strings.
 words() {
-	sed -n 's/^\t\[\(SMTP_OUTCOME\|SMTP_STAGE\)_[A-Z]*\] *= "\(.*\)",$/\2/p' plugin/core/flight.c plugin/core/smtp_client.c
+	sed -n 's/^\t\[\(SMTP_OUTCOME\|SMTP_STAGE\)_[A-Z]*\] *= "\(.*\)",$/\2/p' plugin/core/flight_fate.c plugin/core/smtp_client.c
 	sed -n 's/^\t\[MAILERS_ERR_[A-Z]*\] .*, *"\(.*\)" },$/\1/p' plugin/core/error.c
 }
 

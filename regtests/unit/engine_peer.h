@@ -60,6 +60,8 @@ struct peer {
 	enum peer_mode mode;
 	bool plain;                      /* no PIPELINING */
 	unsigned maxconn;                /* 0: as usual */
+	struct engine_proxy_settings proxy; /* of peer_proxy(), where it says nothing else */
+	struct mailer_settings mailer;   /* of peer_mailer(), the same */
 	struct peer_rule rules[PEER_RULES];
 	unsigned used[PEER_RULES];
 	const char *(*hook)(struct peer *p, const char *address, enum peer_stage at); /* asked before the rules */
@@ -412,12 +414,14 @@ static inline struct peer *peer_new(enum peer_mode mode)
 
 static inline struct engine_proxy *peer_proxy(struct peer *p, const char *name, const char *to)
 {
-	struct engine_proxy_settings settings = {
-		.name = name, .from = "haproxy@example.org", .to = to, .level = ALERT_LEVEL_INFO,
-	};
+	struct engine_proxy_settings settings = p->proxy;
 	char reason[ENGINE_REASON_MAX];
 	struct engine_proxy *proxy;
 
+	settings.name = name;
+	settings.from = "haproxy@example.org";
+	settings.to = to;
+	settings.level = ALERT_LEVEL_INFO;
 	assert_int_equal(engine_proxy_add(p->engine, &settings, &proxy, reason), MAILERS_OK);
 	return proxy;
 }
@@ -425,14 +429,25 @@ static inline struct engine_proxy *peer_proxy(struct peer *p, const char *name, 
 /* Adds the mailer at <address>, which is its name too. */
 static inline void peer_mailer(struct peer *p, struct engine_proxy *proxy, const char *address)
 {
-	struct mailer_settings settings = {
-		.name = address, .address = address, .helo = "lb1.example.org",
-		.timeout_mail_ms = MAILER_TIMEOUT_MAIL_MS, .timeout_final_ms = MAILER_TIMEOUT_FINAL_MS,
-		.timeout_quit_ms = MAILER_TIMEOUT_QUIT_MS, .maxconn = p->maxconn ? p->maxconn : MAILER_MAXCONN,
-	};
+	struct mailer_settings settings = p->mailer;
 	char reason[ENGINE_REASON_MAX];
 
+	settings.name = address;
+	settings.address = address;
+	settings.helo = "lb1.example.org";
+	settings.timeout_mail_ms = MAILER_TIMEOUT_MAIL_MS;
+	settings.timeout_final_ms = MAILER_TIMEOUT_FINAL_MS;
+	settings.timeout_quit_ms = MAILER_TIMEOUT_QUIT_MS;
+	settings.maxconn = p->maxconn ? p->maxconn : MAILER_MAXCONN;
 	assert_int_equal(engine_proxy_mailer(p->engine, proxy, &settings, reason), MAILERS_OK);
+}
+
+static inline void peer_ready(struct peer *p, struct engine_proxy *proxy)
+{
+	char reason[ENGINE_REASON_MAX];
+
+	assert_int_equal(engine_proxy_ready(p->engine, proxy, reason), MAILERS_OK);
+	assert_string_equal(reason, "");
 }
 
 static inline enum mailers_error peer_raise(struct peer *p, struct engine_proxy *proxy, uint64_t server,

@@ -100,6 +100,8 @@ static void settings__allocation_fails__says_so_and_leaks_nothing(void **state)
 		error = e ? engine_proxy_add(e, &good_proxy, &proxy, reason) : MAILERS_ERR_NOMEM;
 		if (!error)
 			error = engine_proxy_mailer(e, proxy, &good_mailer, reason);
+		if (!error)
+			error = engine_proxy_ready(e, proxy, reason);
 		failed = unit_failed();
 		assert_int_equal(error, failed ? MAILERS_ERR_NOMEM : MAILERS_OK);
 		if (e && error)
@@ -186,7 +188,7 @@ static void recipient__one_refused__the_others_get_the_mail(void **state)
 			assert_string_equal(peer_order(p, "c@example.com"), "one two");
 			assert_int_equal(peer_stats(p).refused, 2);
 			assert_int_equal(peer_logged(p, "refused at RCPT for 1 recipient (<b@example.com>) after "
-			                             "0.000s, try 1 of 4: 550 5.1.1 no such user: one"), 1);
+			                             "0.000s, try 1: 550 5.1.1 no such user: one"), 1);
 			assert_int_equal(p->nopened, 1);
 			peer_free(p);
 			if (plain)
@@ -210,51 +212,111 @@ static void recipient__deferred__is_tried_again_while_the_others_go_on(void **st
 	peer_run(p);
 	assert_int_equal(peer_took(p, NULL, "a@example.com", NULL), 3);
 	assert_int_equal(peer_took(p, NULL, "b@example.com", NULL), 0); /* "other" was deferred, too */
-	assert_int_equal(engine_deadline(p->engine, p->now), start + 1000);
+	assert_in_range(engine_deadline(p->engine, p->now), start + 5000, start + 6250);
 	assert_true(engine_busy(p->engine));
-	peer_tick(p, start + 999);
+	peer_tick(p, start + 4999);
 	assert_int_equal(peer_took(p, NULL, "b@example.com", NULL), 0);
-	peer_tick(p, start + 1000);
+	peer_tick(p, start + 6250);
 	assert_int_equal(peer_took(p, NULL, "b@example.com", NULL), 3);
 	assert_int_equal(peer_logged(p, "deferred at RCPT for 1 recipient (<b@example.com>) after 0.000s, "
-	                             "try 1 of 4: 451 4.7.1 greylisted: one"), 1);
+	                             "try 1: 451 4.7.1 greylisted: one"), 1);
+	assert_int_equal(peer_stats(p).deferred, 2);
 	peer_free(p);
 }
 
-static void recipient__always_deferred__is_given_up_after_three_retries(void **state)
+static void recipient__always_deferred__is_tried_less_and_less_until_its_time_is_over(void **state)
 {
 	struct peer *p = peer_new(PEER_NEED);
-	struct engine_proxy *be = peer_proxy(p, "be", "a@example.com, b@example.com");
-	static const uint64_t deadlines[] = { 1000, 6000, 31000 };
-	uint64_t start = p->now;
-	size_t i;
+	struct engine_proxy *be;
+	uint64_t start = p->now, last = p->now, pause = 5000;
+	size_t tries = 1;
 
 	(void)state;
-	p->rules[0] = (struct peer_rule){ NULL, AT_RCPT, "<b@", "450 4.2.1 full", 4 };
+	p->proxy.max_age_ms = 3600000;
+	be = peer_proxy(p, "be", "a@example.com, b@example.com");
+	p->rules[0] = (struct peer_rule){ NULL, AT_RCPT, "<b@", "450 4.2.1 full", 0 };
+	p->rules[1] = (struct peer_rule){ NULL, AT_RCPT, "<c@", "550 unused", 0 };
+	peer_mailer(p, be, "mx1:25");
+	peer_raise(p, be, 1, "one");
+	peer_run(p);
+	p->rules[0].times = 0;
+	while (engine_busy(p->engine)) {
+		assert_true(peer_wait(p));
+		assert_int_equal(p->used[0], ++tries); /* nothing but its tries wakes the host */
+		assert_in_range(p->now - last, pause, pause + pause / 4);
+		last = p->now;
+		pause = pause < 480000 ? pause * 2 : pause;
+		pause = pause > 480000 ? 480000 : pause;
+	}
+	assert_in_range(tries, 11, 14);
+	assert_in_range(p->now, start + 3600000 - 600000, start + 3600000);
+	assert_string_equal(peer_order(p, "a@example.com"), "one");
+	assert_int_equal(peer_stats(p).given_up, 1);
+	assert_int_equal(peer_stats(p).deferred, tries - 1);
+	assert_int_equal(peer_logged(p, "<4> mailers: be/s1 via mx1:25 (mx1:25): deferred at RCPT for 1 "
+	                             "recipient (<b@example.com>) after "), tries - 1);
+	assert_int_equal(peer_logged(p, "<3> mailers: be/s1 via mx1:25 (mx1:25): deferred at RCPT for 1 "
+	                             "recipient (<b@example.com>) after 3"), 1);
+	assert_int_equal(peer_logged(p, ", given up: 450 4.2.1 full: one"), 1);
+	peer_free(p);
+}
+
+static void recipient__gives_up__its_lane_goes_on(void **state)
+{
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be;
+
+	(void)state;
+	p->proxy.max_age_ms = 14000;
+	be = peer_proxy(p, "be", "a@example.com, b@example.com");
+	p->rules[0] = (struct peer_rule){ NULL, AT_RCPT, "<b@", "450 4.2.1 full", 2 };
 	peer_mailer(p, be, "mx1:25");
 	peer_raise(p, be, 1, "one");
 	peer_raise(p, be, 1, "two");
-	peer_run(p);
-	for (i = 0; i < 3; i++) {
-		assert_int_equal(engine_deadline(p->engine, p->now), start + deadlines[i]);
-		peer_wait(p);
-	}
+	peer_finish(p); /* the second pause would end too late */
 	assert_string_equal(peer_order(p, "a@example.com"), "one two");
-	assert_string_equal(peer_order(p, "b@example.com"), "two"); /* its lane went on */
-	assert_int_equal(peer_stats(p).given_up, 1);
-	assert_int_equal(peer_logged(p, "<3> mailers: be/s1 via mx1:25 (mx1:25): deferred at RCPT for 1 "
-	                             "recipient (<b@example.com>) after 31.000s, try 4 of 4, given up: "
-	                             "450 4.2.1 full: one"), 1);
+	assert_string_equal(peer_order(p, "b@example.com"), "two");
+	assert_int_equal(peer_logged(p, ", try 2, given up: 450 4.2.1 full: one"), 1);
+	peer_free(p);
+}
+
+/* Behind a head that waits for its next try, and never tried itself. */
+static void recipient__never_tried__is_given_up_when_its_time_is_over(void **state)
+{
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be;
+	uint64_t start = p->now;
+
+	(void)state;
+	p->proxy.max_age_ms = 8000;
+	be = peer_proxy(p, "be", "a@example.com, b@example.com");
+	p->rules[0] = (struct peer_rule){ NULL, AT_CONNECT, NULL, PEER_MUTE, 0 };
+	peer_mailer(p, be, "mx1:25");
+	peer_raise(p, be, 1, "one");
+	peer_run(p);
+	p->now += 500;
+	peer_raise(p, be, 1, "two");
+	peer_tick(p, start + 8499);
+	assert_int_equal(peer_stats(p).given_up, 0); /* the first is on a connection */
+	peer_tick(p, start + 9499); /* looked at once a second */
+	assert_int_equal(peer_stats(p).given_up, 2);
+	assert_int_equal(peer_logged(p, "<3> mailers: be/s1 via mx1:25 (mx1:25): not sent for 2 recipients "
+	                             "(<a@example.com>, <b@example.com>) after 8.999s, given up: its time is "
+	                             "over: two"), 1);
+	peer_tick(p, start + 10000);
+	peer_wait(p);
+	assert_int_equal(peer_stats(p).given_up, 4);
+	assert_int_equal(peer_logged(p, "given up: timeout at connect: one"), 1);
 	peer_free(p);
 }
 
 static void mail__refused__is_final_and_no_fault_of_the_mailer(void **state)
 {
 	static const struct { enum peer_stage at; const char *reply, *line; } table[] = {
-		{ AT_MAIL, "550 5.1.0 no", "refused at MAIL for 2 recipients (<a@example.com> and others)" },
-		{ AT_RCPT, "550 5.1.0 no", "refused at RCPT for 2 recipients (<a@example.com> and others)" },
-		{ AT_DATA, "554 5.6.0 no", "refused at DATA for 2 recipients (<a@example.com> and others)" },
-		{ AT_MESSAGE, "554 5.6.0 no", "refused at message for 2 recipients (<a@example.com> and others)" },
+		{ AT_MAIL, "550 5.1.0 no", "refused at MAIL for 2 recipients (<a@example.com>, <b@example.com>) after" },
+		{ AT_RCPT, "550 5.1.0 no", "refused at RCPT for 2 recipients (<a@example.com>, <b@example.com>) after" },
+		{ AT_DATA, "554 5.6.0 no", "refused at DATA for 2 recipients (<a@example.com>, <b@example.com>) after" },
+		{ AT_MESSAGE, "554 5.6.0 no", "refused at message for 2 recipients (<a@example.com>, <b@example.com>) after" },
 	};
 	enum peer_mode mode;
 	size_t i;
@@ -471,7 +533,9 @@ int main(void)
 		cmocka_unit_test(engine__two_mailers__each_gets_a_copy),
 		cmocka_unit_test(recipient__one_refused__the_others_get_the_mail),
 		cmocka_unit_test(recipient__deferred__is_tried_again_while_the_others_go_on),
-		cmocka_unit_test(recipient__always_deferred__is_given_up_after_three_retries),
+		cmocka_unit_test(recipient__always_deferred__is_tried_less_and_less_until_its_time_is_over),
+		cmocka_unit_test(recipient__gives_up__its_lane_goes_on),
+		cmocka_unit_test(recipient__never_tried__is_given_up_when_its_time_is_over),
 		cmocka_unit_test(mail__refused__is_final_and_no_fault_of_the_mailer),
 		cmocka_unit_test(log__accepted_mail__is_one_line_with_all_that_matters),
 		cmocka_unit_test(message_id__retries_and_recipients__is_the_same),
