@@ -3,9 +3,11 @@
 #
 #   until_true SECS COMMAND...    repeats it until it succeeds; fails after SECS
 #   site_start N PORT TO          N servers, all up; the mail server's port on 127.0.0.1; `email-alert to`, as it
-#                                 stands between double quotes
+#                                 stands between double quotes. A settings file is loaded if $TMPDIR/settings.lua is there
 #   site_servers down|up          takes all servers down, or up, at once: their health is set on the command line, as
 #                                 health checks would take longer or, on a busy machine, be late and add alerts
+#                                 (a function site_more may print more backends, by site_backend NAME FROM TO N; N = 0:
+#                                 these alone)
 #   site_stop                     ends HAProxy
 #   site_said PATTERN             whether a line of HAProxy's log matches
 #   site_compare BOX...           compares all mails in each BOX, which is MAILBOX=FOLDER, with what the sink got, by
@@ -35,7 +37,7 @@ until_true() {
 site_configure() {
 	cat <<-END
 		global
-			lua-load $MAILERS_LUA
+			lua-load $MAILERS_LUA$([ ! -f "$TMPDIR/settings.lua" ] || echo " $TMPDIR/settings.lua")
 			log stdout format raw local0
 			stats socket $TMPDIR/cli level admin
 		mailers alerts
@@ -47,13 +49,20 @@ site_configure() {
 			timeout connect 5s
 			timeout client 5s
 			timeout server 5s
-		backend www
+	END
+	[ "$3" = 0 ] || site_backend www $SENDER "$2" "$3"
+	[ -z "$(declare -F site_more)" ] || site_more
+}
+
+site_backend() {
+	cat <<-END
+		backend $1
 			email-alert mailers alerts
 			email-alert level notice
-			email-alert from $SENDER
-			email-alert to "$2"
+			email-alert from $2
+			email-alert to "$3"
 			email-alert myhostname lb1.example.net
-			server-template s 1-$3 127.0.0.1:$web_port check inter 1h
+			server-template s 1-$4 127.0.0.1:$web_port check inter 1h
 	END
 }
 
@@ -79,11 +88,14 @@ site_start() {
 	site_count=$1
 }
 
-site_servers() {
+site_servers() { site_health "$1" www "$site_count"; }
+
+# site_health down|up PROXY N: of the servers s1 to sN of a proxy.
+site_health() {
 	local line='' i
 
-	for ((i = 1; i <= site_count; i++)); do
-		line+="set server www/s$i health $1;"
+	for ((i = 1; i <= $3; i++)); do
+		line+="set server $2/s$i health $1;"
 	done
 	equal '' "$(site_cli "$line" | tr -d '\n')" "HAProxy's answer"
 }

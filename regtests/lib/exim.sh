@@ -5,6 +5,8 @@
 #   exim_start DIR ADDRESS...     starts one whose files are all below DIR, and which delivers to a maildir for each
 #                                 ADDRESS (all of one domain), DIR/mail/ADDRESS, and refuses every other recipient. Its
 #                                 port is in $exim_port. It is a job of the shell.
+#                                 More of its configuration may stand in $exim_main (main section), $exim_rcpt (ACL, before
+#                                 the rule that accepts recipients) and $exim_authenticators.
 #   exim_stop DIR                 ends it
 #
 # Exim asks for its user by name, Debian-exim, which only the package's installation makes: libnss-wrapper answers in
@@ -74,13 +76,14 @@ exim_conf() {
 		daemon_smtp_ports = $exim_port
 		daemon_startup_retries = 0
 		deliver_drop_privilege
-		tls_advertise_hosts =
+		${exim_main:-tls_advertise_hosts =}
 		smtp_accept_queue_per_connection = 0
 		log_selector = +pipelining
 		acl_smtp_rcpt = rcpt
 		acl_smtp_data = accept
 		begin acl
 		rcpt:
+		  ${exim_rcpt:-}
 		  accept domains = $domain
 		         local_parts = $boxes
 		  deny message = no such mailbox
@@ -96,6 +99,8 @@ exim_conf() {
 		  directory = $dir/mail/\$local_part_data@$domain
 		  envelope_to_add
 		  return_path_add
+		${exim_authenticators:+begin authenticators
+$exim_authenticators}
 	END
 }
 
