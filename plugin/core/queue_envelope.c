@@ -176,9 +176,22 @@ void queue_settle(struct queue *q, struct queue_envelope *env)
 {
 	struct queue_item **items = env->items;
 	bool fold = env->nalerts > 1;
-	size_t i;
+	size_t n = fold ? env->nalerts : env->nrcpt, i;
 
-	for (i = fold ? env->nalerts : env->nrcpt; i--; )
-		queue_item_land(q, items[i], &env->verdicts[fold ? 0 : i]);
+	/* Who is put before the others comes last to first, who goes behind them first to last: both keep their
+	 * order.
+	 */
+	for (i = n; i--; ) {
+		const struct queue_verdict *v = &env->verdicts[fold ? 0 : i];
+
+		if (v->outcome == QUEUE_RETRY)
+			queue_item_land(q, items[i], v);
+	}
+	for (i = 0; i < n; i++) {
+		const struct queue_verdict *v = &env->verdicts[fold ? 0 : i];
+
+		if (v->outcome != QUEUE_RETRY)
+			queue_item_land(q, items[i], v);
+	}
 	queue_envelope_free(env);
 }

@@ -135,9 +135,7 @@ bool queue_bound_trim(struct queue *q, struct queue_route *r, struct queue_deliv
 
 /* A WAITING (or FOLDED) item goes in flight ... */
 void queue_item_fly(struct queue *q, struct queue_item *item);
-/* ... and comes back with its verdict; its delivery may be gone then. Of several items of a lane the last one
- * comes back first, so that the lane is moved but once, when its head comes.
- */
+/* ... and comes back with its verdict; its delivery may be gone then. */
 void queue_item_land(struct queue *q, struct queue_item *item, const struct queue_verdict *verdict);
 
 #endif
