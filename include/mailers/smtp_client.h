@@ -15,12 +15,19 @@
  * most 16 replies are due at a time, so an envelope with more recipients goes out in several groups: a
  * host that cannot read while it sends must not be overrun by replies.
  *
+ * With CHUNKING (RFC 3030) the body goes as BDAT, in the place of DATA. With both, and after a first accepted
+ * mail, envelope and body go together, and up to SMTP_CLIENT_WINDOW_MAILS of them stand behind each other, each
+ * but the first with an RSET before it: a verdict is only the reply to that mail's own MAIL, RCPT and BDAT. A
+ * body that was sent is out of our hands: if its reply is lost, what became of it is unknown.
+ *
  * Whose fault a failure is: a refused RCPT, or a refused message, is the verdict on that mail; a refused
  * MAIL too unless its enhanced code is 5.7.x (or its code is 530, 534, 535 or 538, which say the same
  * without one); greeting, EHLO/HELO, 5.7.x at MAIL, a reply that is no SMTP or out of turn, a sequence
  * error (503), a timeout or a broken connection is the session's: every transaction without a verdict is
- * returned. What follows from a refusal is no verdict: 503 to a RCPT or DATA that was on its way when
- * MAIL was refused, or a refused DATA when no recipient had been accepted.
+ * returned. What follows from a refusal is no verdict: 503 to a RCPT, DATA or BDAT that was on its way when
+ * MAIL was refused, or a refused DATA or BDAT when no recipient had been accepted. When a reply to a mail's
+ * command fails the session (or ends it: the server's limit of mails) while bodies behind it are on their way,
+ * nothing more is said, their replies are awaited and are their verdicts, and then the session ends.
  *
  * EHLO is said when the greeting has the word ESMTP in it. A session with HELO, for whatever reason,
  * carries one mail: after its transaction the client says QUIT by itself. That is how HAProxy's own
@@ -53,6 +60,13 @@ struct smtp_client;
 #define SMTP_CLIENT_HELO_MAX    255       /* RFC 5321 4.5.3.1.2 */
 #define SMTP_CLIENT_MESSAGE_MAX (1 << 20) /* bytes of a message, dot-stuffed: a copy is held while it is sent */
 #define SMTP_CLIENT_NEED_MAX    4096      /* see smtp_client_need() */
+#define SMTP_CLIENT_WINDOW_MAILS 4        /* most mails submitted and not answered */
+
+/* Most bytes of several messages in flight; a larger one goes alone. A HAProxy task cannot read while it sends, so
+ * what is sent before the next look at replies stays well inside of a socket's send buffer (16,384 bytes at first on
+ * Linux) and of tune.bufsize, and the verdict that is due waits for no other mail's transport.
+ */
+#define SMTP_CLIENT_WINDOW_BYTES 8192
 
 enum smtp_tls {
 	SMTP_TLS_NONE = 0,
@@ -76,8 +90,13 @@ struct smtp_client_settings {
 	unsigned mechanisms;       /* SASL_BIT()s that may be used */
 	bool auth_without_tls;     /* AUTH over plain text too */
 	unsigned without;          /* SMTP_CLIENT_NO_* */
-	struct buffer *dialogue;   /* NULL, or where every line said and heard is written down: the caller's, see below */
+	struct buffer *dialogue;   /* NULL, or where the dialogue is written down: the caller's, as long as the client */
 };
+
+/* The dialogue, for a reader: "> EHLO lb1" is ours when it is put to the output, "< 250-PIPELINING" the server's when
+ * it came, one line each, escaped as by smtp_reply_print(), cut at 1,023 bytes. A body is "> (message, 512 bytes)".
+ * Lines that no longer fit in the buffer's limit are left out.
+ */
 
 /* One mail to send. Everything pointed to stays the caller's and must stay valid and unchanged until
  * the event of this transaction was taken, or the client is freed.
@@ -107,11 +126,11 @@ enum smtp_client_stage {
 };
 
 enum smtp_outcome {
-	SMTP_OUTCOME_ACCEPTED = 0, /* 2xx to the final dot, and this RCPT was accepted */
+	SMTP_OUTCOME_ACCEPTED = 0, /* 2xx to the message, and this RCPT was accepted */
 	SMTP_OUTCOME_DEFERRED,     /* 4xx: verdict on this mail for this recipient, temporary (552 at RCPT too) */
 	SMTP_OUTCOME_REFUSED,      /* 5xx: verdict on this mail for this recipient, final */
 	SMTP_OUTCOME_RETURNED,     /* no verdict and surely not accepted: try again on another connection */
-	SMTP_OUTCOME_UNKNOWN,      /* the final dot was sent, its reply lost or none: a retry may duplicate */
+	SMTP_OUTCOME_UNKNOWN,      /* the message was sent, its reply lost or none: a retry may duplicate */
 };
 
 /* What became of one recipient of a transaction. */
@@ -188,7 +207,8 @@ enum smtp_client_want smtp_client_want(const struct smtp_client *c);
 size_t smtp_client_need(const struct smtp_client *c);
 
 /* May a transaction be submitted now? With PIPELINING it may already be while the mail before waits
- * for the reply to its final dot (its body is queued, the next envelope joins the same group).
+ * for the reply to its final dot (its body is queued, the next envelope joins the same group); with CHUNKING too,
+ * as long as a mail of one recipient fits in the window of replies: SMTP_CLIENT_WINDOW_MAILS of those.
  */
 bool smtp_client_accepts(const struct smtp_client *c);
 
@@ -213,17 +233,17 @@ bool smtp_client_next_event(struct smtp_client *c, struct smtp_client_event *eve
 /* When smtp_client_tick() must be called at the latest; UINT64_MAX without a deadline. A deadline does not move
  * when bytes arrive: a server that drips is cut at it.
  *
- *   until the final dot was sent   timeout_mail_ms, for the session's first mail from smtp_client_new() on
+ *   until the message was sent     timeout_mail_ms, for the session's first mail from smtp_client_new() on
  *                                  (idle time excepted), for a later one from its submission or, if it was
  *                                  pipelined behind another mail, from the reply to that one
- *   after the final dot            timeout_final_ms
+ *   after it                       timeout_final_ms, and for one behind another from the reply to that one
  *   after QUIT                     timeout_quit_ms, until the server closed
  *   idle                           none
  *
- * A transaction that waits behind an unanswered final dot is given back (RETURNED), ahead of the one it waits
- * for, timeout_mail_ms after that dot was sent (after its own submission, if that came later). Nothing more is
- * accepted then, and as its DATA is on the way, which only a mail can follow, the client closes after the
- * reply that it still awaits.
+ * A transaction that waits behind others, and whose message was not sent yet, is given back (RETURNED), ahead of
+ * those it waits for, timeout_mail_ms after their messages were sent (after its own submission, if that came
+ * later). Nothing more is said then, as a part of it may have gone: the client closes after the replies that it
+ * still awaits.
  */
 uint64_t smtp_client_deadline(const struct smtp_client *c);
 void smtp_client_tick(struct smtp_client *c, uint64_t now_ms);

@@ -44,6 +44,7 @@ struct smtp_reply_parser {
 	bool complete;            /* the last feed completed a reply; the next one starts anew */
 	unsigned code;            /* of the reply being read, 0 in its first line */
 	size_t line_len;          /* bytes of the line being read, a CR at its end included */
+	size_t ended_len;         /* when the last byte fed ended a line: its bytes, which are still in <line> */
 	char line[SMTP_REPLY_LINE_MAX + 1];
 };
 
@@ -70,5 +71,8 @@ size_t smtp_reply_parser_need(const struct smtp_reply_parser *p);
  * length written.
  */
 size_t smtp_reply_print(const struct smtp_reply *reply, char *out, size_t size);
+
+/* Writes the <text_len> bytes of <text> in the same way. */
+size_t smtp_reply_print_text(const char *text, size_t text_len, char *out, size_t size);
 
 #endif

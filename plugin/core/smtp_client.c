@@ -58,6 +58,8 @@ struct smtp_client *smtp_client_new(const struct smtp_client_settings *settings,
 	c->timeout_final_ms = settings->timeout_final_ms;
 	c->timeout_quit_ms = settings->timeout_quit_ms;
 	c->helo_only = settings->helo_only;
+	c->without = settings->without;
+	c->dialogue = settings->dialogue;
 	c->start_ms = now_ms;
 	c->out.limit = SMTP_SESSION_OUTPUT_MAX;
 	smtp_reply_parser_init(&c->parser);
@@ -96,6 +98,34 @@ static bool smtp_client_reads(const struct smtp_client *c)
 	return c->state != SMTP_SESSION_CLOSING && c->state != SMTP_SESSION_OVER;
 }
 
+/* Bytes of <data> up to the end of a line. */
+static size_t smtp_client_line(const char *data, size_t len)
+{
+	const char *end = memchr(data, '\n', len);
+
+	return end ? (size_t)(end - data) + 1 : len;
+}
+
+/* Reads what belongs to one line; returns how much that was. */
+static size_t smtp_client_read(struct smtp_client *c, const char *data, size_t len, uint64_t now_ms)
+{
+	struct smtp_reply_parser *p = &c->parser;
+	size_t took;
+
+	if (!smtp_reply_parser_begun(p))
+		c->unsolicited = !smtp_output_awaits(c);
+	took = smtp_reply_parser_feed(p, data, smtp_client_line(data, len));
+	if (p->error)
+		smtp_output_heard(c, p->reply.text, p->reply.len);
+	else if (data[took - 1] == '\n')
+		smtp_output_heard(c, p->line, p->ended_len);
+	if (p->error)
+		smtp_session_garbage(c, &p->reply);
+	else if (p->complete)
+		smtp_session_reply(c, &p->reply, now_ms);
+	return took;
+}
+
 enum mailers_error smtp_client_feed(struct smtp_client *c, const char *data, size_t len, uint64_t now_ms)
 {
 	bool was_over = c->state == SMTP_SESSION_OVER;
@@ -103,15 +133,8 @@ enum mailers_error smtp_client_feed(struct smtp_client *c, const char *data, siz
 
 	if (c->state == SMTP_SESSION_CONNECT)
 		return MAILERS_ERR_STATE;
-	for (; len && smtp_client_reads(c); data += took, len -= took) {
-		if (!smtp_reply_parser_begun(&c->parser))
-			c->unsolicited = !smtp_session_awaits(c);
-		took = smtp_reply_parser_feed(&c->parser, data, len);
-		if (c->parser.error)
-			smtp_session_garbage(c, &c->parser.reply);
-		else if (c->parser.complete)
-			smtp_session_reply(c, &c->parser.reply, now_ms);
-	}
+	for (; len && smtp_client_reads(c); data += took, len -= took)
+		took = smtp_client_read(c, data, len, now_ms);
 	/* What came counts even if it came late; what is still missing then is late for good. */
 	smtp_client_tick(c, now_ms);
 	return was_over || c->state != SMTP_SESSION_OVER ? MAILERS_OK : c->end.error;
@@ -131,11 +154,8 @@ size_t smtp_client_peek(const struct smtp_client *c, const char **data)
 
 void smtp_client_ack(struct smtp_client *c, size_t n, uint64_t now_ms)
 {
-	if (n > c->out.len)
-		n = c->out.len;
-	buffer_shift(&c->out, n);
-	c->acked += n;
-	smtp_transaction_acked(c, now_ms);
+	smtp_output_ack(c, n);
+	smtp_pipeline_acked(c, now_ms);
 }
 
 enum smtp_client_want smtp_client_want(const struct smtp_client *c)
@@ -161,42 +181,26 @@ size_t smtp_client_need(const struct smtp_client *c)
 
 bool smtp_client_accepts(const struct smtp_client *c)
 {
-	const struct smtp_transaction *head = smtp_transaction_head(c);
-
-	if (c->state != SMTP_SESSION_READY || c->quitting || c->abandoned)
-		return false;
-	return !head || smtp_transaction_admits(c, head);
-}
-
-/* When the final dot of a transaction that is submitted now is due. */
-static uint64_t smtp_client_mail_deadline(const struct smtp_client *c, uint64_t now_ms)
-{
-	const struct smtp_transaction *head = smtp_transaction_head(c);
-	uint64_t left = c->timeout_mail_ms;
-
-	if (head)
-		return head->uncertain ? now_ms + left : UINT64_MAX;
-	return now_ms + (c->spent_ms < left ? left - c->spent_ms : 0);
+	return c->state == SMTP_SESSION_READY && !c->quitting && !c->abandoned && smtp_pipeline_admits(c);
 }
 
 enum mailers_error smtp_client_submit(struct smtp_client *c, const struct smtp_envelope *env, uint64_t now_ms)
 {
-	size_t out_len = c->out.len, due = c->due.n;
+	struct smtp_output_mark mark;
 	struct smtp_transaction *t;
 	enum mailers_error error;
 
 	if (!smtp_client_accepts(c))
 		return MAILERS_ERR_STATE;
-	error = smtp_transaction_new(env, c->rset_due, &t);
+	error = smtp_transaction_new(c, env, &t);
 	if (error)
 		return error;
-	t->deadline_ms = smtp_client_mail_deadline(c, now_ms);
+	smtp_output_mark(c, &mark);
+	t->deadline_ms = smtp_pipeline_deadline(c, now_ms);
 	list_append(&c->transactions, &t->link);
-	error = smtp_transaction_pump(c);
+	error = smtp_pipeline_pump(c);
 	if (error) { /* as if nothing had been written */
-		c->out.len = out_len;
-		c->out.error = MAILERS_OK;
-		c->due.n = due;
+		smtp_output_back(c, &mark);
 		smtp_transaction_free(t);
 		return error;
 	}
@@ -285,7 +289,7 @@ void smtp_client_tick(struct smtp_client *c, uint64_t now_ms)
 	if (now_ms < smtp_client_deadline(c))
 		return;
 	if (head && now_ms < head->deadline_ms)
-		smtp_transaction_give_back(c);
+		smtp_pipeline_give_back(c);
 	else
 		smtp_session_fail(c, MAILERS_ERR_TIMEOUT, NULL);
 }

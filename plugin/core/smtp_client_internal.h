@@ -1,9 +1,12 @@
 /*
- * smtp_client_internal - what the three files of smtp_client share.
+ * smtp_client_internal - what the files of smtp_client share.
  *
  *   smtp_client.c       the public calls: bytes, events, deadlines
  *   smtp_session.c      the connection's state: greeting, EHLO, HELO, ready, QUIT, and how it ends
- *   smtp_transaction.c  the mails within the ready state: envelope, body, verdicts
+ *   smtp_transaction.c  the mails within the ready state: replies and verdicts
+ *   smtp_pipeline.c     ... and what of them is written when
+ *   smtp_envelope.c     ... and which may be submitted
+ *   smtp_output.c       commands and bodies on their way out, the replies due for them, the dialogue
  *
  * Nothing else includes this.
  */
@@ -21,10 +24,12 @@
  */
 #define SMTP_SESSION_WINDOW 16
 
-/* Longest command: "MAIL FROM:<path> BODY=8BITMIME" and "EHLO helo" stay well below it. */
+/* Longest command, CRLF included (RFC 5321 section 4.5.3.1.4): "MAIL FROM:<path> BODY=8BITMIME" and
+ * "EHLO helo" stay well below it.
+ */
 #define SMTP_SESSION_COMMAND_MAX 512
 
-/* What may stand in the output at a time: one body, and commands whose replies are due. */
+/* What may stand in the output at a time: one body, or several small ones, and commands whose replies are due. */
 #define SMTP_SESSION_OUTPUT_MAX (SMTP_CLIENT_MESSAGE_MAX + SMTP_SESSION_WINDOW * SMTP_SESSION_COMMAND_MAX)
 
 enum smtp_session_state { /* what may follow: smtp_session_rules[] */
@@ -40,6 +45,7 @@ enum smtp_session_state { /* what may follow: smtp_session_rules[] */
 
 #define SMTP_EXTENSION_PIPELINING 0x01u
 #define SMTP_EXTENSION_8BITMIME   0x02u
+#define SMTP_EXTENSION_CHUNKING   0x04u
 
 enum smtp_step { /* of a transaction, in their order; what may follow: smtp_transaction_rules[] */
 	SMTP_STEP_RSET = 0,
@@ -60,16 +66,17 @@ struct smtp_transaction {
 	struct list link;         /* in <transactions> or <answered> */
 	struct smtp_envelope env;
 	bool eightbit;            /* the message has a byte above 127 */
+	bool chunked;             /* BDAT, not DATA */
 	enum smtp_step awaits;    /* the reply that comes next */
-	enum smtp_step writes;    /* the command to write next; MESSAGE: the body after DATA's reply; DONE: none */
+	enum smtp_step writes;    /* what to write next; MESSAGE: BDAT, or the body after DATA's reply; DONE: none */
 	size_t due;               /* replies awaited: commands written and not answered */
 	size_t nwritten;          /* RCPT commands written ... */
 	size_t nanswered;         /* ... and answered */
 	size_t ntaken;            /* ... with 2xx, while MAIL was accepted */
-	bool refused;             /* MAIL was refused: what follows is no verdict */
+	bool refused;             /* MAIL was not accepted: what follows is no verdict */
 	bool open;                /* the server may hold an envelope of this transaction */
-	uint64_t dot_end;         /* where the final dot ends in the stream of our output, 0 before it was written */
-	bool uncertain;           /* the final dot was sent, and no reply said that the mail was not taken */
+	uint64_t dot_end;         /* where the body ends in the stream of our output, 0 before it was written */
+	bool uncertain;           /* the body was sent to its end, and no reply said what became of it */
 	uint64_t deadline_ms;     /* UINT64_MAX: none yet, it waits behind another */
 	unsigned char rcpt[SMTP_CLIENT_RCPT_MAX]; /* enum smtp_rcpt */
 	struct smtp_verdict verdicts[];           /* env.nrcpt of them */
@@ -88,13 +95,16 @@ struct smtp_session_note {
 struct smtp_client {
 	uint32_t timeout_mail_ms, timeout_final_ms, timeout_quit_ms;
 	bool helo_only;
+	unsigned without;                   /* SMTP_CLIENT_NO_* */
+	struct buffer *dialogue;            /* the caller's, may be NULL */
 
 	enum smtp_session_state state;      /* smtp_session_set() alone writes it */
 	bool extended;                      /* greeted with EHLO */
 	unsigned extensions;                /* SMTP_EXTENSION_* */
 	bool quitting;                      /* QUIT when no transaction is left */
-	bool abandoned;                     /* close when the transaction in flight is answered: the server
-	                                     * would take a QUIT for a mail's text */
+	bool abandoned;                     /* nothing more is said, and the session closes when the
+	                                     * transactions in flight are answered */
+	bool leaving;                       /* <end> says already why it will end */
 	bool rset_due;                      /* the last transaction ended inside of its envelope */
 	unsigned accepted;
 
@@ -126,14 +136,6 @@ void smtp_session_reply(struct smtp_client *c, const struct smtp_reply *reply, u
 void smtp_session_garbage(struct smtp_client *c, const struct smtp_reply *line);
 void smtp_session_eof(struct smtp_client *c);
 
-/* Is a reply due whose command the host has sent? */
-bool smtp_session_awaits(const struct smtp_client *c);
-
-/* One more reply is due, for the command that <out> ends with. The error of <out> if it did not fit,
- * INTERNAL when too many are due; nothing is due then.
- */
-enum mailers_error smtp_session_expect(struct smtp_client *c);
-
 /* Writes QUIT. */
 void smtp_session_quit(struct smtp_client *c, uint64_t now_ms);
 
@@ -142,6 +144,11 @@ void smtp_session_quit(struct smtp_client *c, uint64_t now_ms);
  */
 void smtp_session_fail(struct smtp_client *c, enum mailers_error error, const struct smtp_reply *reply);
 void smtp_session_close(struct smtp_client *c, const struct smtp_reply *reply);
+
+/* Ends the session with a failure, or in order with OK, for what the reply to a mail's command says of all that
+ * follow: at once, or when bodies are on their way that may still be accepted, after the replies to them.
+ */
+void smtp_session_leave(struct smtp_client *c, enum mailers_error error, const struct smtp_reply *reply);
 
 /* Ends the session with a refusal that is not a mail's: the server's limit (close) after an accepted mail, and a
  * failure before.
@@ -153,13 +160,10 @@ enum smtp_client_stage smtp_session_stage(const struct smtp_client *c);
 /* smtp_transaction.c. The oldest transaction in flight, NULL without one. */
 struct smtp_transaction *smtp_transaction_head(const struct smtp_client *c);
 
-/* Checks <env>, and makes a transaction of it, which starts with an RSET if asked. */
-enum mailers_error smtp_transaction_new(const struct smtp_envelope *env, bool rset,
+/* Checks <env>, and makes a transaction of it, the next one in flight. */
+enum mailers_error smtp_transaction_new(const struct smtp_client *c, const struct smtp_envelope *env,
                                         struct smtp_transaction **out);
 void smtp_transaction_free(struct smtp_transaction *t); /* NULL is a no-op */
-
-/* Writes the commands that may go now. On failure the output ends with a whole command. */
-enum mailers_error smtp_transaction_pump(struct smtp_client *c);
 
 /* A reply for the oldest in flight. */
 void smtp_transaction_reply(struct smtp_client *c, const struct smtp_reply *reply, uint64_t now_ms);
@@ -170,21 +174,63 @@ bool smtp_transaction_cut(const struct smtp_client *c, const struct smtp_reply *
 /* Is it still at its MAIL, or at the RSET before it? */
 bool smtp_transaction_starts(const struct smtp_transaction *t);
 
-/* May a mail be submitted behind <t>? */
-bool smtp_transaction_admits(const struct smtp_client *c, const struct smtp_transaction *t);
-
 /* Answers all recipients without a verdict as the session's <end> leaves them, UNKNOWN or RETURNED, and moves
  * the transaction to <answered>.
  */
 void smtp_transaction_return(struct smtp_client *c, struct smtp_transaction *t,
                              const struct smtp_session_note *end);
 
-/* The host sent more: final dots may have gone. */
-void smtp_transaction_acked(struct smtp_client *c, uint64_t now_ms);
-
-/* Gives back all but the oldest. */
-void smtp_transaction_give_back(struct smtp_client *c);
-
 enum smtp_client_stage smtp_transaction_stage(const struct smtp_transaction *t);
+
+/* smtp_pipeline.c. Writes what may go now. On failure the output holds a part of it. */
+enum mailers_error smtp_pipeline_pump(struct smtp_client *c);
+
+/* May a mail be submitted behind those in flight? Does it begin with RSET? When does it time out? */
+bool smtp_pipeline_admits(const struct smtp_client *c);
+bool smtp_pipeline_resets(const struct smtp_client *c);
+uint64_t smtp_pipeline_deadline(const struct smtp_client *c, uint64_t now_ms);
+
+/* The host sent more: bodies may have gone. */
+void smtp_pipeline_acked(struct smtp_client *c, uint64_t now_ms);
+
+/* The oldest was answered: the next one's time begins. There is one. */
+void smtp_pipeline_advance(struct smtp_client *c, uint64_t now_ms);
+
+/* Has the body of one gone? */
+bool smtp_pipeline_is_uncertain(const struct smtp_client *c);
+
+/* Gives back all but the oldest and those whose bodies have gone. There is one. */
+void smtp_pipeline_give_back(struct smtp_client *c);
+
+/* smtp_envelope.c. May it be sent? Sets *<eightbit> if its message has a byte above 127. */
+enum mailers_error smtp_envelope_check(const struct smtp_envelope *env, bool *eightbit);
+
+/* smtp_output.c. Each writes one thing, and expects its reply: the greeting, which needs no command; a command,
+ * without its CRLF; a message after DATA, the final dot alone if <len> is 0; a message with its BDAT. The error of
+ * <out>, or INTERNAL when too many replies are due.
+ */
+enum mailers_error smtp_output_greeting(struct smtp_client *c);
+enum mailers_error smtp_output_command(struct smtp_client *c, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+enum mailers_error smtp_output_message(struct smtp_client *c, const char *message, size_t len);
+enum mailers_error smtp_output_chunk(struct smtp_client *c, const char *message, size_t len);
+
+/* What was written since the mark is unwritten; nothing of it was acknowledged. */
+struct smtp_output_mark {
+	size_t len, due, dialogue_len;
+};
+void smtp_output_mark(const struct smtp_client *c, struct smtp_output_mark *mark);
+void smtp_output_back(struct smtp_client *c, const struct smtp_output_mark *mark);
+
+/* The first <n> bytes were sent. What lies beyond <end> in the stream will not be. */
+void smtp_output_ack(struct smtp_client *c, size_t n);
+void smtp_output_cut(struct smtp_client *c, uint64_t end);
+
+/* Is a reply due whose command the host has sent? The oldest that is due has come. */
+bool smtp_output_awaits(const struct smtp_client *c);
+void smtp_output_answered(struct smtp_client *c);
+
+/* A line of the server's, for the dialogue. */
+void smtp_output_heard(struct smtp_client *c, const char *line, size_t len);
 
 #endif

@@ -112,6 +112,7 @@ static void smtp_reply_parser_end_line(struct smtp_reply_parser *p)
 
 	if (p->line_len && p->line[p->line_len - 1] == '\r')
 		p->line_len--;
+	p->ended_len = p->line_len;
 	code = smtp_reply_read_code(p->line, p->line_len);
 	if (!code || (p->code && code != p->code) || r->lines == SMTP_REPLY_LINES_MAX) {
 		smtp_reply_parser_fail(p);
@@ -202,20 +203,15 @@ static size_t smtp_reply_escape(char c, char piece[4])
 	return 4;
 }
 
-size_t smtp_reply_print(const struct smtp_reply *reply, char *out, size_t size)
+size_t smtp_reply_print_text(const char *text, size_t text_len, char *out, size_t size)
 {
 	char piece[4];
 	size_t i, n, len = 0;
 
 	if (!size)
 		return 0;
-	out[0] = '\0';
-	if (reply->code) {
-		n = (size_t)snprintf(out, size, "%03u%s", reply->code, reply->len ? " " : "");
-		len = n < size ? n : size - 1;
-	}
-	for (i = 0; i < reply->len; i++) {
-		n = smtp_reply_escape(reply->text[i], piece);
+	for (i = 0; i < text_len; i++) {
+		n = smtp_reply_escape(text[i], piece);
 		if (n >= size - len)
 			break;
 		memcpy(out + len, piece, n);
@@ -223,4 +219,15 @@ size_t smtp_reply_print(const struct smtp_reply *reply, char *out, size_t size)
 	}
 	out[len] = '\0';
 	return len;
+}
+
+size_t smtp_reply_print(const struct smtp_reply *reply, char *out, size_t size)
+{
+	size_t n, len = 0;
+
+	if (reply->code) {
+		n = (size_t)snprintf(out, size, "%03u%s", reply->code, reply->len ? " " : "");
+		len = n < size ? n : size ? size - 1 : 0;
+	}
+	return len + smtp_reply_print_text(reply->text, reply->len, out + len, size - len);
 }

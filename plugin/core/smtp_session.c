@@ -6,8 +6,7 @@
  *                        HELO           (and from each of them to OVER)
  *
  * Invariants: <state> changes in smtp_session_set() alone; a session ends in smtp_session_end() alone, which
- * answers every transaction in flight; <due> has one entry for each reply that the server owes, and the
- * entries of the ready state are the sum of the transactions' own counts.
+ * answers every transaction in flight.
  *
  * Called by smtp_client.c with the server's replies, and by smtp_transaction.c when a reply to a mail's
  * commands turns out to be the session's matter. STARTTLS and AUTH will be states between EHLO and READY.
@@ -51,6 +50,7 @@ static const struct smtp_extension {
 } smtp_extensions[] = {
 	{ "PIPELINING", SMTP_EXTENSION_PIPELINING },
 	{ "8BITMIME", SMTP_EXTENSION_8BITMIME },
+	{ "CHUNKING", SMTP_EXTENSION_CHUNKING },
 };
 
 enum smtp_client_stage smtp_session_stage(const struct smtp_client *c)
@@ -93,8 +93,11 @@ static void smtp_session_end(struct smtp_client *c, enum smtp_client_event_type 
 {
 	if (c->state == SMTP_SESSION_OVER)
 		return;
-	smtp_session_note(c, &c->end, type, error, reply);
+	if (!c->leaving)
+		smtp_session_note(c, &c->end, type, error, reply);
 	c->end.pending = true;
+	if (smtp_reply_parser_begun(&c->parser) && c->parser.line_len)
+		smtp_output_heard(c, c->parser.line, c->parser.line_len);
 	while (smtp_transaction_head(c))
 		smtp_transaction_return(c, smtp_transaction_head(c), &c->end);
 	smtp_session_set(c, SMTP_SESSION_OVER);
@@ -113,6 +116,21 @@ void smtp_session_fail(struct smtp_client *c, enum mailers_error error, const st
 		smtp_session_close(c, reply);
 	else
 		smtp_session_end(c, SMTP_EVENT_FAILED, error, reply);
+}
+
+void smtp_session_leave(struct smtp_client *c, enum mailers_error error, const struct smtp_reply *reply)
+{
+	enum smtp_client_event_type type = error ? SMTP_EVENT_FAILED : SMTP_EVENT_CLOSED;
+
+	if (c->leaving)
+		return;
+	if (!smtp_pipeline_is_uncertain(c)) {
+		smtp_session_end(c, type, error, reply);
+		return;
+	}
+	smtp_session_note(c, &c->end, type, error, reply);
+	c->leaving = true;
+	smtp_pipeline_give_back(c);
 }
 
 /* Fails with a reply that is not what the session needs. */
@@ -135,26 +153,9 @@ void smtp_session_limit(struct smtp_client *c, const struct smtp_reply *reply)
 		smtp_session_refused(c, reply);
 }
 
-enum mailers_error smtp_session_expect(struct smtp_client *c)
+/* What was just written, or why it could not be. */
+static void smtp_session_written(struct smtp_client *c, enum mailers_error error)
 {
-	if (buffer_error(&c->out))
-		return buffer_error(&c->out);
-	if (c->due.n == SMTP_SESSION_WINDOW)
-		return MAILERS_ERR_INTERNAL;
-	c->due.end[(c->due.first + c->due.n++) % SMTP_SESSION_WINDOW] = c->acked + c->out.len;
-	return MAILERS_OK;
-}
-
-bool smtp_session_awaits(const struct smtp_client *c)
-{
-	return c->due.n && c->due.end[c->due.first] <= c->acked;
-}
-
-/* The reply to the command just written is due, or the session has failed. */
-static void smtp_session_written(struct smtp_client *c)
-{
-	enum mailers_error error = smtp_session_expect(c);
-
 	if (error)
 		smtp_session_fail(c, error, NULL);
 }
@@ -164,29 +165,26 @@ void smtp_session_connected(struct smtp_client *c)
 	if (c->state != SMTP_SESSION_CONNECT)
 		return;
 	smtp_session_set(c, SMTP_SESSION_GREETING);
-	smtp_session_written(c); /* the greeting needs no command */
+	smtp_session_written(c, smtp_output_greeting(c));
 }
 
 static void smtp_session_ehlo(struct smtp_client *c)
 {
 	smtp_session_set(c, SMTP_SESSION_EHLO);
-	buffer_printf(&c->out, "EHLO %s\r\n", c->helo);
-	smtp_session_written(c);
+	smtp_session_written(c, smtp_output_command(c, "EHLO %s", c->helo));
 }
 
 static void smtp_session_helo(struct smtp_client *c)
 {
 	smtp_session_set(c, SMTP_SESSION_HELO);
-	buffer_printf(&c->out, "HELO %s\r\n", c->helo);
-	smtp_session_written(c);
+	smtp_session_written(c, smtp_output_command(c, "HELO %s", c->helo));
 }
 
 void smtp_session_quit(struct smtp_client *c, uint64_t now_ms)
 {
 	smtp_session_set(c, SMTP_SESSION_QUIT);
 	c->quit_ms = now_ms;
-	buffer_puts(&c->out, "QUIT\r\n");
-	smtp_session_written(c);
+	smtp_session_written(c, smtp_output_command(c, "QUIT"));
 }
 
 static void smtp_session_ready(struct smtp_client *c, uint64_t now_ms)
@@ -230,7 +228,7 @@ static void smtp_session_greeting_reply(struct smtp_client *c, const struct smtp
 }
 
 /* Finds the extensions in the lines after the first, which is the server's name (RFC 5321 section 4.1.1.1). */
-static unsigned smtp_session_read_extensions(const char *text)
+static unsigned smtp_session_read_extensions(const struct smtp_client *c, const char *text)
 {
 	const size_t count = sizeof(smtp_extensions) / sizeof(*smtp_extensions);
 	unsigned found = 0;
@@ -246,6 +244,10 @@ static unsigned smtp_session_read_extensions(const char *text)
 				found |= smtp_extensions[i].bit;
 		}
 	}
+	if (c->without & SMTP_CLIENT_NO_PIPELINING)
+		found &= ~SMTP_EXTENSION_PIPELINING;
+	if (c->without & SMTP_CLIENT_NO_CHUNKING)
+		found &= ~SMTP_EXTENSION_CHUNKING;
 	return found;
 }
 
@@ -254,7 +256,7 @@ static void smtp_session_ehlo_reply(struct smtp_client *c, const struct smtp_rep
 	switch (reply->code / 100) {
 	case 2:
 		c->extended = true;
-		c->extensions = smtp_session_read_extensions(reply->text);
+		c->extensions = smtp_session_read_extensions(c, reply->text);
 		smtp_session_ready(c, now_ms);
 		break;
 	case 5:
@@ -311,10 +313,7 @@ void smtp_session_reply(struct smtp_client *c, const struct smtp_reply *reply, u
 		smtp_session_fail(c, MAILERS_ERR_PROTOCOL, reply);
 		return;
 	}
-	if (c->due.n) {
-		c->due.first = (c->due.first + 1) % SMTP_SESSION_WINDOW;
-		c->due.n--;
-	}
+	smtp_output_answered(c);
 	smtp_session_rules[c->state].reply(c, reply, now_ms);
 }
 
@@ -338,7 +337,7 @@ void smtp_session_garbage(struct smtp_client *c, const struct smtp_reply *line)
 
 void smtp_session_eof(struct smtp_client *c)
 {
-	bool silent = smtp_session_awaits(c) && !smtp_reply_parser_begun(&c->parser);
+	bool silent = smtp_output_awaits(c) && !smtp_reply_parser_begun(&c->parser);
 
 	if (c->state == SMTP_SESSION_EHLO && silent) {
 		smtp_session_note(c, &c->no_ehlo, SMTP_EVENT_NO_EHLO, MAILERS_OK, NULL);

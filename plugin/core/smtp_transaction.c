@@ -1,25 +1,21 @@
 /*
- * smtp_transaction - the mails of a session: which command is written next, which reply is awaited, and what
- * it means for each recipient.
+ * smtp_transaction - the mails of a session: which reply is awaited, and what it means for each recipient.
  *
  *   [RSET] MAIL RCPT... DATA message
+ *   [RSET] MAIL RCPT... message         with CHUNKING: the message's reply is BDAT's
  *
- * Writing and reading run apart: <writes> is the next command, <awaits> the next reply, <due> what lies
- * between. Without PIPELINING the window is one reply, and the same code speaks in lockstep. With it DATA
- * may have been written when all recipients turn out to be refused: RFC 2920 section 3.1 has a 354 answered
- * with a dot alone then, and the replies are nobody's verdict.
+ * Writing and reading run apart: <writes> is the next command (smtp_pipeline.c), <awaits> the next reply, <due>
+ * what lies between. With PIPELINING DATA may have been written when all recipients turn out to be refused:
+ * RFC 2920 section 3.1 has a 354 answered with a dot alone then, and the replies are nobody's verdict; nor is
+ * the reply to a BDAT that was for nobody.
  *
- * Invariants: <due> of all transactions together is the session's due.n, until some are given back; only the
- * last in flight has commands left to write, and only the first is beyond DATA; a transaction leaves
- * <transactions> with a verdict for each recipient.
+ * Invariants: <due> of all transactions together is the session's due.n, until some are given back; a
+ * transaction leaves <transactions> with a verdict for each recipient.
  *
- * Called by smtp_session.c with replies and by smtp_client.c. CHUNKING will put BDAT in the place of DATA,
- * and then more than two can be in flight.
+ * Called by smtp_session.c with replies and by smtp_client.c.
  */
 #include <stdlib.h>
 #include <string.h>
-
-#include <mailers/message.h>
 
 #include "smtp_client_internal.h"
 
@@ -39,7 +35,8 @@ static const struct smtp_transaction_rule {
 } smtp_transaction_rules[] = {
 	[SMTP_STEP_RSET]    = { SMTP_STAGE_MAIL, TO(MAIL) | TO(DONE), smtp_transaction_rset_reply },
 	[SMTP_STEP_MAIL]    = { SMTP_STAGE_MAIL, TO(RCPT) | TO(DONE), smtp_transaction_mail_reply },
-	[SMTP_STEP_RCPT]    = { SMTP_STAGE_RCPT, TO(DATA) | TO(DONE), smtp_transaction_rcpt_reply },
+	[SMTP_STEP_RCPT]    = { SMTP_STAGE_RCPT, TO(DATA) | TO(MESSAGE) | TO(DONE),
+	                        smtp_transaction_rcpt_reply },
 	[SMTP_STEP_DATA]    = { SMTP_STAGE_DATA, TO(MESSAGE) | TO(DONE), smtp_transaction_data_reply },
 	[SMTP_STEP_MESSAGE] = { SMTP_STAGE_MESSAGE, TO(DONE), smtp_transaction_message_reply },
 	[SMTP_STEP_DONE]    = { SMTP_STAGE_IDLE, 0, NULL },
@@ -72,79 +69,7 @@ static void smtp_transaction_set(struct smtp_client *c, struct smtp_transaction 
 		smtp_session_fail(c, MAILERS_ERR_INTERNAL, NULL);
 }
 
-/* --- making one --- */
-
-static bool smtp_path_is_control(char c)
-{
-	return (unsigned char)c < ' ' || c == 0x7f;
-}
-
-/* Can <path> stand between < and >? Whether it is an address is not looked at: HAProxy's configurations hold
- * bare local parts too.
- */
-static enum mailers_error smtp_path_check(const char *path)
-{
-	bool quoted = false;
-	const char *s;
-
-	for (s = path; *s; s++) {
-		if (smtp_path_is_control(*s))
-			return MAILERS_ERR_SYNTAX;
-		if (quoted && *s == '\\') {
-			if (smtp_path_is_control(*++s))
-				return MAILERS_ERR_SYNTAX;
-		} else if (*s == '"') {
-			quoted = !quoted;
-		} else if (!quoted && (*s == '<' || *s == '>' || *s == ' ')) {
-			return MAILERS_ERR_SYNTAX;
-		}
-	}
-	if (quoted)
-		return MAILERS_ERR_SYNTAX;
-	return (size_t)(s - path) > SMTP_CLIENT_PATH_MAX ? MAILERS_ERR_BOUND : MAILERS_OK;
-}
-
-/* Are its lines such that no server can see the message's end too early? */
-static enum mailers_error smtp_message_check(const char *message, size_t len, bool *eightbit)
-{
-	size_t i, stuffed = 0;
-
-	if (len < 2 || message[len - 2] != '\r' || message[len - 1] != '\n')
-		return MAILERS_ERR_SYNTAX;
-	if (len > SMTP_CLIENT_MESSAGE_MAX)
-		return MAILERS_ERR_BOUND;
-	*eightbit = false;
-	for (i = 0; i < len; i++) {
-		if (message[i] == '\r') {
-			if (message[++i] != '\n') /* the last byte is no CR */
-				return MAILERS_ERR_SYNTAX;
-		} else if (message[i] == '\n' || message[i] == '\0') {
-			return MAILERS_ERR_SYNTAX;
-		} else if (message[i] == '.' && (!i || message[i - 1] == '\n')) {
-			stuffed++;
-		} else if ((unsigned char)message[i] > 127) {
-			*eightbit = true;
-		}
-	}
-	return stuffed > SMTP_CLIENT_MESSAGE_MAX - len ? MAILERS_ERR_BOUND : MAILERS_OK;
-}
-
-static enum mailers_error smtp_envelope_check(const struct smtp_envelope *env, bool *eightbit)
-{
-	enum mailers_error error;
-	size_t i;
-
-	if (!env->nrcpt)
-		return MAILERS_ERR_SYNTAX;
-	if (env->nrcpt > SMTP_CLIENT_RCPT_MAX)
-		return MAILERS_ERR_BOUND;
-	error = smtp_path_check(env->from);
-	for (i = 0; i < env->nrcpt && !error; i++)
-		error = env->rcpt[i][0] ? smtp_path_check(env->rcpt[i]) : MAILERS_ERR_SYNTAX;
-	return error ? error : smtp_message_check(env->message, env->message_len, eightbit);
-}
-
-enum mailers_error smtp_transaction_new(const struct smtp_envelope *env, bool rset,
+enum mailers_error smtp_transaction_new(const struct smtp_client *c, const struct smtp_envelope *env,
                                         struct smtp_transaction **out)
 {
 	enum mailers_error error;
@@ -160,7 +85,8 @@ enum mailers_error smtp_transaction_new(const struct smtp_envelope *env, bool rs
 	list_init(&t->link);
 	t->env = *env;
 	t->eightbit = eightbit;
-	t->awaits = rset ? SMTP_STEP_RSET : SMTP_STEP_MAIL;
+	t->chunked = c->extensions & SMTP_EXTENSION_CHUNKING;
+	t->awaits = smtp_pipeline_resets(c) ? SMTP_STEP_RSET : SMTP_STEP_MAIL;
 	t->writes = t->awaits;
 	*out = t;
 	return MAILERS_OK;
@@ -172,77 +98,6 @@ void smtp_transaction_free(struct smtp_transaction *t)
 		return;
 	list_remove(&t->link);
 	free(t);
-}
-
-/* --- writing --- */
-
-/* Writes the next command of <t>. */
-static void smtp_transaction_put(struct smtp_client *c, struct smtp_transaction *t)
-{
-	bool body = t->eightbit && (c->extensions & SMTP_EXTENSION_8BITMIME);
-
-	switch (t->writes) {
-	case SMTP_STEP_RSET:
-		buffer_puts(&c->out, "RSET\r\n");
-		t->writes = SMTP_STEP_MAIL;
-		break;
-	case SMTP_STEP_MAIL:
-		buffer_printf(&c->out, "MAIL FROM:<%s>%s\r\n", t->env.from, body ? " BODY=8BITMIME" : "");
-		t->writes = SMTP_STEP_RCPT;
-		break;
-	case SMTP_STEP_RCPT:
-		buffer_printf(&c->out, "RCPT TO:<%s>\r\n", t->env.rcpt[t->nwritten++]);
-		if (t->nwritten == t->env.nrcpt)
-			t->writes = SMTP_STEP_DATA;
-		break;
-	default:
-		buffer_puts(&c->out, "DATA\r\n");
-		t->writes = SMTP_STEP_MESSAGE;
-		break;
-	}
-}
-
-enum mailers_error smtp_transaction_pump(struct smtp_client *c)
-{
-	size_t window = c->extensions & SMTP_EXTENSION_PIPELINING ? SMTP_SESSION_WINDOW : 1;
-	enum mailers_error error;
-	struct list *l;
-
-	/* Not one by one as replies come in: a group is worth a write. */
-	if (c->due.n > window / 2)
-		return MAILERS_OK;
-	for (l = c->transactions.next; l != &c->transactions; l = l->next) {
-		struct smtp_transaction *t = LIST_ENTRY(l, struct smtp_transaction, link);
-
-		while (t->writes < SMTP_STEP_MESSAGE) {
-			if (c->due.n == window)
-				return MAILERS_OK;
-			smtp_transaction_put(c, t);
-			error = smtp_session_expect(c);
-			if (error)
-				return error;
-			t->due++;
-		}
-	}
-	return MAILERS_OK;
-}
-
-/* Writes the body, or the dot alone when nobody is to get it. */
-static void smtp_transaction_put_message(struct smtp_client *c, struct smtp_transaction *t)
-{
-	enum mailers_error error;
-
-	if (t->ntaken)
-		message_dot_stuff(t->env.message, t->env.message_len, &c->out);
-	buffer_puts(&c->out, ".\r\n");
-	error = smtp_session_expect(c);
-	if (error) {
-		smtp_session_fail(c, error, NULL);
-		return;
-	}
-	t->due++;
-	t->dot_end = c->acked + c->out.len;
-	t->writes = SMTP_STEP_DONE;
 }
 
 /* --- verdicts --- */
@@ -303,34 +158,28 @@ void smtp_transaction_return(struct smtp_client *c, struct smtp_transaction *t,
 	list_append(&c->answered, &t->link);
 }
 
-void smtp_transaction_give_back(struct smtp_client *c)
+static bool smtp_transaction_next_is_uncertain(const struct smtp_client *c, const struct smtp_transaction *t)
 {
-	const struct smtp_session_note note = { .stage = SMTP_STAGE_MAIL };
-	struct list *first = c->transactions.next;
+	const struct list *next = t->link.next;
 
-	while (first->next != &c->transactions)
-		smtp_transaction_return(c, LIST_ENTRY(first->next, struct smtp_transaction, link), &note);
-	c->abandoned = true;
+	return next != &c->transactions && LIST_ENTRY(next, struct smtp_transaction, link)->uncertain;
 }
 
-/* All replies are there: moves on to the next transaction, or to what the session does without one. */
+/* All its replies are there: moves on to the next transaction, or to what the session does without one. */
 static void smtp_transaction_finish(struct smtp_client *c, struct smtp_transaction *t, uint64_t now_ms)
 {
-	struct smtp_transaction *next;
-
-	if (c->abandoned) {
+	if (c->abandoned && !smtp_transaction_next_is_uncertain(c, t)) {
 		smtp_session_close(c, NULL);
 		return;
 	}
 	smtp_transaction_set(c, t, SMTP_STEP_DONE);
 	c->rset_due = t->open;
-	list_remove(&t->link);
-	list_append(&c->answered, &t->link);
+	/* Only when the session is leaving is there a recipient without a verdict. */
+	smtp_transaction_return(c, t, &c->end);
 	if (!c->extended)
 		c->quitting = true; /* one mail with HELO: see smtp_client.h */
-	next = smtp_transaction_head(c);
-	if (next)
-		next->deadline_ms = now_ms + c->timeout_mail_ms;
+	if (smtp_transaction_head(c))
+		smtp_pipeline_advance(c, now_ms);
 	else if (c->quitting)
 		smtp_session_quit(c, now_ms);
 }
@@ -359,53 +208,85 @@ static bool smtp_transaction_is_security(const struct smtp_reply *reply)
 	return reply->enhanced[0] == 5 && reply->enhanced[1] == 7;
 }
 
+/* MAIL was refused. What this says of the session ends it; else it is the verdict. */
+static void smtp_transaction_mail_refused(struct smtp_client *c, struct smtp_transaction *t,
+                                          const struct smtp_reply *reply)
+{
+	if (c->accepted && (reply->code == 452 || reply->code == 503))
+		smtp_session_leave(c, MAILERS_OK, reply); /* enough mails for one connection */
+	else if (reply->code / 100 == 3 || reply->code == 503)
+		smtp_session_fail(c, MAILERS_ERR_PROTOCOL, reply);
+	else if (smtp_transaction_is_security(reply))
+		smtp_session_leave(c, MAILERS_ERR_PERMANENT, reply);
+	else
+		smtp_transaction_decide(t, SMTP_RCPT_OPEN, smtp_verdict_outcome(reply), reply);
+	t->refused = true;
+	t->writes = SMTP_STEP_DONE;
+}
+
 static void smtp_transaction_mail_reply(struct smtp_client *c, struct smtp_transaction *t,
                                         const struct smtp_reply *reply)
 {
-	if (c->accepted && (reply->code == 452 || reply->code == 503)) {
-		smtp_session_close(c, reply); /* enough mails for one connection */
-	} else if (reply->code / 100 == 3 || reply->code == 503) {
-		smtp_session_fail(c, MAILERS_ERR_PROTOCOL, reply);
-	} else if (smtp_transaction_is_security(reply)) {
-		smtp_session_fail(c, MAILERS_ERR_PERMANENT, reply);
-	} else {
-		if (reply->code / 100 == 2) {
-			t->open = true;
-		} else {
-			smtp_transaction_decide(t, SMTP_RCPT_OPEN, smtp_verdict_outcome(reply), reply);
-			t->refused = true;
-			t->writes = SMTP_STEP_DONE;
-		}
+	if (reply->code / 100 == 2)
+		t->open = true;
+	else
+		smtp_transaction_mail_refused(c, t, reply);
+	if (c->state == SMTP_SESSION_READY)
 		smtp_transaction_set(c, t, SMTP_STEP_RCPT);
-	}
 }
 
-static void smtp_transaction_rcpt_reply(struct smtp_client *c, struct smtp_transaction *t,
-                                        const struct smtp_reply *reply)
+/* What a reply says of the recipient that it is for. */
+static void smtp_transaction_rcpt_verdict(struct smtp_client *c, struct smtp_transaction *t,
+                                          const struct smtp_reply *reply)
 {
 	size_t i = t->nanswered;
 	enum smtp_outcome outcome;
 
-	if (reply->code / 100 == 3 || (reply->code == 503 && !t->refused)) {
-		smtp_session_fail(c, MAILERS_ERR_PROTOCOL, reply);
-		return;
-	}
 	if (reply->code / 100 == 2) {
 		t->open = true; /* after a refused MAIL too: there are servers that go on with the envelope before */
 		t->ntaken += !t->refused;
 		if (!t->refused)
 			t->rcpt[i] = SMTP_RCPT_TAKEN;
+	} else if (!t->refused && reply->code == 503) {
+		smtp_session_leave(c, MAILERS_ERR_PROTOCOL, reply);
 	} else if (!t->refused) {
 		/* 552 is how older servers say "too many recipients" (RFC 5321 section 4.5.3.1.10). */
 		outcome = reply->code == 552 ? SMTP_OUTCOME_DEFERRED : smtp_verdict_outcome(reply);
 		smtp_verdict_set(&t->verdicts[i], outcome, SMTP_STAGE_RCPT, reply);
 		t->rcpt[i] = SMTP_RCPT_DECIDED;
 	}
-	if (++t->nanswered < t->env.nrcpt)
+}
+
+static void smtp_transaction_rcpt_reply(struct smtp_client *c, struct smtp_transaction *t,
+                                        const struct smtp_reply *reply)
+{
+	enum smtp_step body = t->chunked ? SMTP_STEP_MESSAGE : SMTP_STEP_DATA;
+
+	if (reply->code / 100 == 3)
+		smtp_session_fail(c, MAILERS_ERR_PROTOCOL, reply);
+	else
+		smtp_transaction_rcpt_verdict(c, t, reply);
+	if (c->state != SMTP_SESSION_READY || ++t->nanswered < t->env.nrcpt)
 		return;
-	if (!t->ntaken && t->writes == SMTP_STEP_DATA)
+	if (!t->ntaken && t->writes == body)
 		t->writes = SMTP_STEP_DONE;
-	smtp_transaction_set(c, t, SMTP_STEP_DATA);
+	smtp_transaction_set(c, t, body);
+}
+
+/* 354: the body, or the dot alone when nobody is to get it. */
+static void smtp_transaction_go(struct smtp_client *c, struct smtp_transaction *t)
+{
+	enum mailers_error error;
+
+	smtp_transaction_set(c, t, SMTP_STEP_MESSAGE);
+	error = smtp_output_message(c, t->env.message, t->ntaken ? t->env.message_len : 0);
+	if (error) {
+		smtp_session_fail(c, error, NULL);
+		return;
+	}
+	t->due++;
+	t->dot_end = c->acked + c->out.len;
+	t->writes = SMTP_STEP_DONE;
 }
 
 static void smtp_transaction_data_reply(struct smtp_client *c, struct smtp_transaction *t,
@@ -419,12 +300,10 @@ static void smtp_transaction_data_reply(struct smtp_client *c, struct smtp_trans
 		/* A dot alone is right when nobody was accepted. But a server that refuses MAIL, and then takes
 		 * recipients and DATA, would mail it to somebody.
 		 */
-		if (t->refused && t->open) {
+		if (t->refused && t->open)
 			smtp_session_fail(c, MAILERS_ERR_PROTOCOL, reply);
-			return;
-		}
-		smtp_transaction_set(c, t, SMTP_STEP_MESSAGE);
-		smtp_transaction_put_message(c, t);
+		else
+			smtp_transaction_go(c, t);
 		return;
 	default:
 		if (t->ntaken && reply->code == 503)
@@ -436,30 +315,66 @@ static void smtp_transaction_data_reply(struct smtp_client *c, struct smtp_trans
 	}
 }
 
-static void smtp_transaction_message_reply(struct smtp_client *c, struct smtp_transaction *t,
-                                           const struct smtp_reply *reply)
+/* A body was accepted though MAIL was refused: it goes to somebody, in somebody's name. */
+static void smtp_transaction_mixed(struct smtp_client *c, struct smtp_transaction *t,
+                                   const struct smtp_reply *reply)
 {
-	if (!t->ntaken)
-		return; /* the reply to a dot alone */
-	if (reply->code >= 400)
-		t->uncertain = false;
-	if (reply->code / 100 == 3 || reply->code == 503) {
-		smtp_session_fail(c, MAILERS_ERR_PROTOCOL, reply);
-		return;
+	size_t i;
+
+	for (i = 0; i < t->env.nrcpt; i++) {
+		smtp_verdict_set(&t->verdicts[i], SMTP_OUTCOME_UNKNOWN, SMTP_STAGE_MESSAGE, reply);
+		t->rcpt[i] = SMTP_RCPT_DECIDED;
 	}
+	smtp_session_leave(c, MAILERS_ERR_PROTOCOL, reply);
+}
+
+static void smtp_transaction_message_verdict(struct smtp_client *c, struct smtp_transaction *t,
+                                             const struct smtp_reply *reply)
+{
 	if (reply->code / 100 == 2)
 		c->accepted++;
 	smtp_transaction_decide(t, SMTP_RCPT_TAKEN, smtp_verdict_outcome(reply), reply);
-	t->open = false;
+}
+
+static void smtp_transaction_message_reply(struct smtp_client *c, struct smtp_transaction *t,
+                                           const struct smtp_reply *reply)
+{
 	if (c->unsolicited)
 		c->abandoned = true; /* refused before its end: the server would read the rest as commands */
+	if (reply->code / 100 == 3 && (t->ntaken || t->chunked)) {
+		smtp_session_fail(c, MAILERS_ERR_PROTOCOL, reply);
+		return;
+	}
+	t->uncertain = false;
+	/* After a failed BDAT the state of the server is "indeterminate" (RFC 3030 section 2). */
+	if (t->chunked)
+		t->open = reply->code >= 400;
+	else if (t->ntaken)
+		t->open = false;
+	if (t->chunked && t->refused && reply->code / 100 == 2)
+		smtp_transaction_mixed(c, t, reply);
+	else if (t->ntaken && reply->code == 503)
+		smtp_session_leave(c, MAILERS_ERR_PROTOCOL, reply);
+	else if (t->ntaken)
+		smtp_transaction_message_verdict(c, t, reply);
+	/* else it is the reply to a dot alone, or to a chunk for nobody */
 }
 
 bool smtp_transaction_cut(const struct smtp_client *c, const struct smtp_reply *reply)
 {
 	const struct smtp_transaction *head = smtp_transaction_head(c);
 
-	return head && head->awaits == SMTP_STEP_MESSAGE && head->ntaken && reply->code >= 400;
+	return head && head->awaits == SMTP_STEP_MESSAGE && (head->ntaken || head->chunked) && reply->code >= 400;
+}
+
+/* 421: the server closes, and what was not answered before it is surely not accepted. */
+static void smtp_transaction_closing(struct smtp_client *c, const struct smtp_reply *reply)
+{
+	struct list *l;
+
+	for (l = c->transactions.next; l != &c->transactions; l = l->next)
+		LIST_ENTRY(l, struct smtp_transaction, link)->uncertain = false;
+	smtp_session_limit(c, reply);
 }
 
 void smtp_transaction_reply(struct smtp_client *c, const struct smtp_reply *reply, uint64_t now_ms)
@@ -468,9 +383,7 @@ void smtp_transaction_reply(struct smtp_client *c, const struct smtp_reply *repl
 	enum mailers_error error;
 
 	if (reply->code == 421) {
-		if (t->awaits == SMTP_STEP_MESSAGE)
-			t->uncertain = false;
-		smtp_session_limit(c, reply);
+		smtp_transaction_closing(c, reply);
 		return;
 	}
 	t->due--;
@@ -479,27 +392,9 @@ void smtp_transaction_reply(struct smtp_client *c, const struct smtp_reply *repl
 		return;
 	if (!t->due && t->writes == SMTP_STEP_DONE)
 		smtp_transaction_finish(c, t, now_ms);
-	error = smtp_transaction_pump(c);
+	if (c->abandoned)
+		return;
+	error = smtp_pipeline_pump(c);
 	if (error)
 		smtp_session_fail(c, error, NULL);
-}
-
-bool smtp_transaction_admits(const struct smtp_client *c, const struct smtp_transaction *t)
-{
-	/* Not behind a dot alone: what the server makes of it is seen first. */
-	return (c->extensions & SMTP_EXTENSION_PIPELINING) && t->awaits == SMTP_STEP_MESSAGE && t->ntaken &&
-	       t->link.next == &c->transactions;
-}
-
-void smtp_transaction_acked(struct smtp_client *c, uint64_t now_ms)
-{
-	struct smtp_transaction *t = smtp_transaction_head(c);
-	struct list *l;
-
-	if (!t || t->uncertain || !t->dot_end || c->acked < t->dot_end)
-		return;
-	t->uncertain = true;
-	t->deadline_ms = now_ms + c->timeout_final_ms;
-	for (l = t->link.next; l != &c->transactions; l = l->next)
-		LIST_ENTRY(l, struct smtp_transaction, link)->deadline_ms = now_ms + c->timeout_mail_ms;
 }

@@ -39,7 +39,7 @@ static const struct {
 
 static struct mail {
 	struct smtp_envelope env;
-	char message[32], stuffed[32];
+	char message[32], stuffed[32], chunk[64];
 } mails[MAILS_MAX];
 
 static void make_mails(void)
@@ -55,6 +55,8 @@ static void make_mails(void)
 		mail->env.message = mail->message;
 		mail->env.message_len = strlen(mail->message);
 		mail->env.cookie = (void *)mail;
+		snprintf(mail->chunk, sizeof(mail->chunk), "BDAT %zu LAST\r\n%s", mail->env.message_len,
+		         mail->message);
 	}
 }
 
@@ -75,6 +77,12 @@ struct session {
 	size_t want_mails, submitted, answered, accepted, cut;
 	bool answers[MAILS_MAX], ready, ended, eof, keep, group;
 	struct buffer log, out, said; /* events; our bytes; the server's */
+	struct buffer dialogue;
+};
+
+/* How many mails were said to their ends, with DATA and with BDAT. */
+struct session_texts {
+	size_t data, chunks;
 };
 
 static void log_transaction(struct session *s, const struct smtp_client_event *event)
@@ -84,13 +92,14 @@ static void log_transaction(struct session *s, const struct smtp_client_event *e
 
 	FUZZ_CHECK(mail < mails + s->submitted && !s->answers[mail - mails]);
 	FUZZ_CHECK(event->nverdicts == mail->env.nrcpt);
-	sent = memmem(s->out.data, s->out.len, mail->stuffed, strlen(mail->stuffed));
+	sent = memmem(s->out.data, s->out.len, mail->stuffed, strlen(mail->stuffed)) ||
+	       memmem(s->out.data, s->out.len, mail->chunk, strlen(mail->chunk));
 	s->answers[mail - mails] = true;
 	s->answered++;
 	for (size_t i = 0; i < event->nverdicts; i++) {
 		const struct smtp_verdict *v = &event->verdicts[i];
 
-		FUZZ_CHECK(v->outcome <= SMTP_OUTCOME_UNKNOWN && v->stage <= SMTP_STAGE_QUIT);
+		FUZZ_CHECK(v->outcome <= SMTP_OUTCOME_UNKNOWN && v->stage <= SMTP_STAGE_AUTH);
 		FUZZ_CHECK(fuzz_printable(v->reply));
 		/* No mail is lost, and none is sent twice. */
 		FUZZ_CHECK(v->outcome != SMTP_OUTCOME_ACCEPTED || (sent && v->code / 100 == 2));
@@ -153,6 +162,8 @@ static void check_state(const struct session *s)
 	case SMTP_CLIENT_WANT_WRITE:
 		FUZZ_CHECK(deadline != UINT64_MAX);
 		break;
+	case SMTP_CLIENT_WANT_TLS:
+		break;
 	case SMTP_CLIENT_WANT_SUBMIT:
 		FUZZ_CHECK(smtp_client_accepts(s->client));
 		FUZZ_CHECK(s->answered == s->submitted);
@@ -180,6 +191,7 @@ static void submit(struct session *s)
 	while (s->submitted < s->want_mails && smtp_client_accepts(s->client)) {
 		FUZZ_CHECK(smtp_client_submit(s->client, &mails[s->submitted].env, s->now) == MAILERS_OK);
 		s->submitted++;
+		FUZZ_CHECK(s->submitted - s->answered <= SMTP_CLIENT_WINDOW_MAILS);
 		take_events(s);
 	}
 	if (s->submitted == s->want_mails && smtp_client_want(s->client) == SMTP_CLIENT_WANT_SUBMIT)
@@ -266,7 +278,10 @@ static void finish(struct session *s)
 
 static void run_session(struct session *s, const char *p, size_t len, size_t cut)
 {
-	struct smtp_client_settings settings = { "our.name", 10000, 300000, 5000, false };
+	struct smtp_client_settings settings = {
+		.helo = "our.name", .timeout_mail_ms = 10000, .timeout_final_ms = 300000, .timeout_quit_ms = 5000,
+		.dialogue = &s->dialogue,
+	};
 	size_t n = step_length(p, len, false);
 	bool connected = true;
 
@@ -326,7 +341,7 @@ static size_t count_lines(const struct buffer *b, char first)
 }
 
 /* The envelope and the text of one mail, as far as they were said. */
-static void check_mail(const struct buffer *out, size_t *at, const struct mail *mail, size_t *texts)
+static void check_mail(const struct buffer *out, size_t *at, const struct mail *mail, struct session_texts *texts)
 {
 	char command[64];
 
@@ -337,15 +352,20 @@ static void check_mail(const struct buffer *out, size_t *at, const struct mail *
 	for (size_t i = 0; i < mail->env.nrcpt; i++)
 		if (!said(out, at, "RCPT TO:<" R ">\r\n"))
 			return;
+	if (said(out, at, mail->chunk)) {
+		texts->chunks++;
+		return;
+	}
 	if (!said(out, at, "DATA\r\n") || *at == out->len)
 		return;
 	if (said(out, at, mail->stuffed) || said(out, at, ".\r\n"))
-		(*texts)++;
+		texts->data++;
 }
 
 static void check_said(const struct session *s)
 {
-	size_t at = 0, mail = 0, texts = 0;
+	struct session_texts texts = { 0, 0 };
+	size_t at = 0, mail = 0;
 
 	if (s->out.len && !said(&s->out, &at, "EHLO our.name\r\n"))
 		FUZZ_CHECK(said(&s->out, &at, "HELO our.name\r\n"));
@@ -358,8 +378,10 @@ static void check_said(const struct session *s)
 		check_mail(&s->out, &at, &mails[mail++], &texts);
 	}
 	FUZZ_CHECK(at == s->out.len);
-	FUZZ_CHECK(texts <= count_lines(&s->said, '3'));
-	FUZZ_CHECK(s->accepted <= texts);
+	FUZZ_CHECK(texts.data <= count_lines(&s->said, '3'));
+	FUZZ_CHECK(s->accepted <= texts.data + texts.chunks);
+	for (size_t i = 0; i < s->dialogue.len; i++)
+		FUZZ_CHECK(s->dialogue.data[i] == '\n' || (s->dialogue.data[i] >= ' ' && s->dialogue.data[i] <= '~'));
 }
 
 static void end_session(struct session *s)
@@ -368,6 +390,7 @@ static void end_session(struct session *s)
 	buffer_free(&s->log);
 	buffer_free(&s->out);
 	buffer_free(&s->said);
+	buffer_free(&s->dialogue);
 }
 
 static bool same(const struct buffer *a, const struct buffer *b)
@@ -386,6 +409,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		run_session(&other, (const char *)data, size, cut);
 		FUZZ_CHECK(same(&whole.log, &other.log));
 		FUZZ_CHECK(same(&whole.out, &other.out));
+		FUZZ_CHECK(same(&whole.dialogue, &other.dialogue));
 		end_session(&other);
 	}
 	end_session(&whole);

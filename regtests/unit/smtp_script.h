@@ -12,8 +12,8 @@
  *   + <ms>      time passes, and the client is told
  *   @ <ms>      the deadline, counted from the start ("none" without)
  *   E <event>   the next event; no event may be left over at the next line that is not an E
- *   W <want>    read, write, submit, close         Y / N      a mail may / may not be submitted now
- *   L <stage>   the stage
+ *   W <want>    read, write, tls, submit, close    Y / N      a mail may / may not be submitted now
+ *   L <stage>   the stage                          D <line>   the next line of the dialogue
  *
  * Each script is run with the server's bytes whole, one by one, in two parts at every place, and in parts of
  * exactly smtp_client_need() bytes. What the client needs is never more than what is left of the server's
@@ -30,7 +30,10 @@
 #define SCRIPT_HELO_ONLY  0x01u
 #define SCRIPT_ODD_SERVER 0x02u /* it says less than its commands ask for, or not before more was sent */
 
-#define SCRIPT_MAILS 4
+#define SCRIPT_NO_PIPELINING 0x04u
+#define SCRIPT_NO_CHUNKING   0x08u
+
+#define SCRIPT_MAILS 9
 #define SCRIPT_SIZE  8192
 #define SCRIPT_START 1000 /* ms; timeouts: mail 10 s, final 300 s, QUIT 5 s */
 
@@ -58,13 +61,15 @@ struct script_run {
 	uint64_t now;
 	struct script_mail mails[SCRIPT_MAILS];
 	char server[SCRIPT_SIZE], expected[SCRIPT_SIZE];
+	struct buffer dialogue;
+	size_t heard;       /* bytes of the dialogue that were compared */
 };
 
 #define SCRIPT_MESSAGE "Subject: s\r\n\r\n.hello\r\n"
 #define SCRIPT_BODY    "C Subject: s\nC \nC ..hello\nC .\n"
 
 static const char *const script_outcomes[] = { "accepted", "deferred", "refused", "returned", "unknown" };
-static const char *const script_wants[] = { "read", "write", "submit", "close" };
+static const char *const script_wants[] = { "read", "write", "tls", "submit", "close" };
 
 static void script_fail(const struct script_run *r, const char *what, const char *got)
 {
@@ -162,7 +167,7 @@ static size_t script_still(const struct script_run *r)
 
 	if ((r->script->flags & SCRIPT_ODD_SERVER) || r->server[strlen(r->server) - 1] != '\n')
 		return SIZE_MAX / 2;
-	for (line = r->line; *line && strchr("SEWYNL@", *line); line = strchr(line, '\n') + 1)
+	for (line = r->line; *line && strchr("SEWYNLD@", *line); line = strchr(line, '\n') + 1)
 		len += *line == 'S' ? strcspn(line + 2, "\n") + 2 : 0;
 	return *line == 'X' || *line == 's' ? SIZE_MAX / 2 : len;
 }
@@ -240,6 +245,18 @@ static void script_deadline(struct script_run *r, const char *arg)
 	script_check(r, arg, got);
 }
 
+static void script_dialogue(struct script_run *r, const char *expected)
+{
+	char got[1024];
+	size_t len = 0;
+
+	while (r->heard < r->dialogue.len && r->dialogue.data[r->heard] != '\n' && len < sizeof(got) - 1)
+		got[len++] = r->dialogue.data[r->heard++];
+	got[len] = '\0';
+	r->heard++;
+	script_check(r, expected, got);
+}
+
 static void script_append(char *to, const char *text, const char *end)
 {
 	size_t used = strlen(to);
@@ -293,6 +310,9 @@ static void script_step(struct script_run *r, char verb, const char *arg)
 		if (smtp_client_accepts(r->client) != (verb == 'Y'))
 			script_fail(r, "accepts", verb == 'Y' ? "no" : "yes");
 		break;
+	case 'D':
+		script_dialogue(r, arg);
+		break;
 	case 'L':
 		script_check(r, arg, smtp_stage_name(smtp_client_stage(r->client)));
 		break;
@@ -301,19 +321,43 @@ static void script_step(struct script_run *r, char verb, const char *arg)
 	}
 }
 
-static void script_run(struct script_run *r)
+static void script_open(struct script_run *r)
 {
+	unsigned flags = r->script->flags;
 	struct smtp_client_settings settings = {
 		.helo = "me", .timeout_mail_ms = 10000, .timeout_final_ms = 300000, .timeout_quit_ms = 5000,
-		.helo_only = r->script->flags & SCRIPT_HELO_ONLY,
+		.helo_only = flags & SCRIPT_HELO_ONLY, .dialogue = &r->dialogue,
+		.without = (flags & SCRIPT_NO_PIPELINING ? SMTP_CLIENT_NO_PIPELINING : 0) |
+		           (flags & SCRIPT_NO_CHUNKING ? SMTP_CLIENT_NO_CHUNKING : 0),
 	};
-	const char *last = NULL, *data;
 
 	r->now = SCRIPT_START;
 	r->client = smtp_client_new(&settings, r->now);
 	assert_non_null(r->client);
 	if (r->script->text[0] != '-')
 		smtp_client_connected(r->client, r->now);
+}
+
+/* The session is over: nothing moves any more. */
+static void script_check_over(struct script_run *r)
+{
+	const char *data;
+
+	assert_int_equal(smtp_client_feed(r->client, "250 ok\r\n", 8, r->now), MAILERS_OK);
+	smtp_client_eof(r->client, r->now);
+	smtp_client_quit(r->client, r->now);
+	smtp_client_tick(r->client, UINT64_MAX);
+	assert_int_equal(smtp_client_peek(r->client, &data), 0);
+	assert_int_equal(smtp_client_deadline(r->client), UINT64_MAX);
+	assert_int_equal(smtp_client_want(r->client), SMTP_CLIENT_WANT_CLOSE);
+	script_check(r, "", script_next_event(r));
+}
+
+static void script_run(struct script_run *r)
+{
+	const char *last = NULL;
+
+	script_open(r);
 	for (r->line = r->script->text; *r->line; r->line = strchr(r->line, '\n') + 1) {
 		char verb = r->line[0];
 
@@ -331,17 +375,10 @@ static void script_run(struct script_run *r)
 	if (r->expected[0])
 		script_check_written(r);
 	script_check(r, "", script_next_event(r));
-	if (smtp_client_want(r->client) == SMTP_CLIENT_WANT_CLOSE) { /* nothing moves any more */
-		assert_int_equal(smtp_client_feed(r->client, "250 ok\r\n", 8, r->now), MAILERS_OK);
-		smtp_client_eof(r->client, r->now);
-		smtp_client_quit(r->client, r->now);
-		smtp_client_tick(r->client, UINT64_MAX);
-		assert_int_equal(smtp_client_peek(r->client, &data), 0);
-		assert_int_equal(smtp_client_deadline(r->client), UINT64_MAX);
-		assert_int_equal(smtp_client_want(r->client), SMTP_CLIENT_WANT_CLOSE);
-		script_check(r, "", script_next_event(r));
-	}
+	if (smtp_client_want(r->client) == SMTP_CLIENT_WANT_CLOSE)
+		script_check_over(r);
 	smtp_client_free(r->client);
+	buffer_free(&r->dialogue);
 }
 
 static void script_run_all(const struct script *scripts, size_t n)
