@@ -4,6 +4,7 @@
 #   LUA=5.3|5.4      the Lua that the HAProxy is linked with (5.3); both can stand side by side under build/
 #   CC=gcc|clang     the compiler
 #   WERROR=1         warnings are errors (as in CI)
+#   STATIC_SSL=1     OpenSSL inside the TLS module, for a HAProxy that carries another TLS library (AWS-LC)
 #   T=PATTERN        check, unit, vtc, interop, asan: only the tests whose names hold PATTERN
 #   HAPROXY_PROGRAM=/path  the HAProxy to test with (2.8 or newer), instead of those of `make haproxy`
 #   DESTDIR, PREFIX  where `install` puts things (PREFIX=/usr)
@@ -98,6 +99,9 @@ interop: deps
 bench: deps
 	$(Q)+$(MAKE) haproxy all tools
 	$(Q)bash regtests/bench/run.sh
+
+# mailers/tls.so, with STATIC_SSL=1 tls-static.so
+include plugin/tls/tls.mk
 
 # `fuzz` (libFuzzer under clang, a minute a target) and `fuzz-replay` (the kept corpora, as in check)
 -include regtests/fuzz/fuzz.mk

@@ -25,11 +25,23 @@ struct tls_session;
 
 enum tls_version { TLS_VERSION_1_2 = 0, TLS_VERSION_1_3 };
 
+/* Files are PEM, and are read in context_new(). */
 struct tls_settings {
-	bool verify;                 /* chain, and name if session_new() got one */
-	const char *ca_file;         /* PEM; NULL: the system's CAs. Read when <verify> only */
-	const char *crl_file;        /* PEM; NULL: revocation is not checked */
-	const char *crt;             /* PEM with client certificate, chain and key (HAProxy's `crt`); NULL: none */
+	/* Chain, and name if session_new() got one. Without it what OpenSSL takes for weak (short keys, SHA-1) is taken too:
+	 * whoever is active could be in the middle anyway, and the alternative is plain text (RFC 7435).
+	 */
+	bool verify;
+	/* CAs, a file or a folder of files; NULL or "@system-ca": the system's. Read with <verify> only. What it holds is trusted
+	 * as it is: a root, a CA below one, or the server's own certificate.
+	 */
+	const char *ca_file;
+	/* CRLs; NULL: revocation is not checked. Read with <verify> only. The server's certificate needs a CRL of its issuer in
+	 * it, one that is in date; a CA of the chain is checked if there is one of its issuer.
+	 */
+	const char *crl_file;
+	/* Client certificate, chain and key in one (HAProxy's `crt`), refused when everybody can read it; NULL: none. */
+	const char *crt;
+	/* Or what the system's openssl.cnf demands, if that is more. */
 	enum tls_version min_version;
 };
 
@@ -53,8 +65,9 @@ struct tls_api {
 	struct tls_context *(*context_new)(const struct tls_settings *settings, char *reason);
 	void (*context_free)(struct tls_context *ctx); /* NULL is a no-op; after its sessions */
 
-	/* <sni>: server name to send, NULL for none. <verifyhost>: the DNS name or IP address that the certificate must carry, when the
-	 * context verifies; NULL: any. The first flight waits in peek(). NULL without memory.
+	/* <sni>: server name to send, NULL for none; an address is not sent (RFC 6066 section 3). <verifyhost>: the DNS name or
+	 * IP address that the certificate must carry, when the context verifies; NULL: any. The first flight waits in
+	 * peek(). NULL without memory.
 	 */
 	struct tls_session *(*session_new)(struct tls_context *ctx, const char *sni, const char *verifyhost);
 	void (*session_free)(struct tls_session *s); /* NULL is a no-op */
@@ -73,7 +86,7 @@ struct tls_api {
 
 	bool (*established)(const struct tls_session *s);
 	bool (*ended)(const struct tls_session *s);        /* the server's close_notify came */
-	/* Encrypts all of <data>: only while established. OK, TLS, NOMEM. */
+	/* Encrypts all of <data>: only while established and before close(). OK; TLS, NOMEM: the session is dead. */
 	enum mailers_error (*write)(struct tls_session *s, const char *data, size_t len);
 	/* Copies up to <size> bytes of plaintext that came; 0 when there is none. */
 	size_t (*read)(struct tls_session *s, char *out, size_t size);
