@@ -129,7 +129,8 @@ static enum mailers_error sasl_scram_read_offer(struct sasl *s, struct sasl_scra
 
 	if (s->challenge_len >= 2 && !memcmp(s->challenge, "m=", 2))
 		return sasl_fail(s, MAILERS_ERR_PROTOCOL, "the server demands an unknown extension of SCRAM");
-	if (!sasl_scram_take(&c, 'r', &offer->nonce, &offer->nonce_len) ||
+	if (memchr(s->challenge, '\0', s->challenge_len) ||
+	    !sasl_scram_take(&c, 'r', &offer->nonce, &offer->nonce_len) ||
 	    !sasl_scram_take(&c, 's', &salt, &salt_len) ||
 	    !sasl_scram_take(&c, 'i', &count, &count_len) || !sasl_scram_take_rest(&c))
 		return sasl_fail(s, MAILERS_ERR_PROTOCOL, "the first challenge is no message of SCRAM");

@@ -135,7 +135,9 @@ static inline bool peer_scram(const struct sasl_crypto *crypto, const char *pass
 	if (strncmp(client_first, "n,,", 3) || !salt || !count || !p || sscanf(count, ",i=%u", &iterations) != 1 ||
 	    count < salt)
 		return false;
-	snprintf(auth, sizeof(auth), "%s,%s,%.*s", client_first + 3, server_first, (int)(p - client_final), client_final);
+	if (snprintf(auth, sizeof(auth), "%s,%s,%.*s", client_first + 3, server_first, (int)(p - client_final),
+	             client_final) >= (int)sizeof(auth))
+		return false;
 	salt_len = peer_decode(salt + 3, (size_t)(count - salt - 3), text);
 	if (salt_len < 0 || peer_decode(p + 3, strlen(p + 3), proof) != 32 ||
 	    !crypto->pbkdf2(password, strlen(password), text, (size_t)salt_len, iterations, salted) ||

@@ -121,18 +121,24 @@ static void scram__bad_offer__is_protocol(void **state)
 	}
 }
 
-/* NUL is not the end of anything. */
+/* RFC 5802 section 7 has NUL nowhere, not even in an extension. */
 static void scram__nul_in_a_message__is_protocol(void **state)
 {
-	static const char offer[] = "r=" OURS "t\0,s=c2FsdA==,i=4096";
-	struct sasl *s = steps_new(SASL_SCRAM_SHA_256);
+	static const struct { const char *offer; size_t len; } rows[] = {
+		{ "r=" OURS "t\0,s=c2FsdA==,i=4096", 22 + 2 + 19 }, { OFFER "\0", sizeof(OFFER) },
+		{ OFFER ",x=a\0", sizeof(OFFER) + 4 }, { OFFER ",x=\0", sizeof(OFFER) + 3 }, { "\0" OFFER, sizeof(OFFER) },
+	};
 	char base64[200];
 
 	(void)state;
-	assert_true(steps_initial(s));
-	peer_encode(offer, sizeof(offer) - 1, base64);
-	assert_int_equal(steps_raw(s, base64, strlen(base64)), MAILERS_ERR_PROTOCOL);
-	sasl_free(s);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct sasl *s = steps_new(SASL_SCRAM_SHA_256);
+
+		assert_true(steps_initial(s));
+		peer_encode(rows[i].offer, rows[i].len, base64);
+		assert_int_equal(steps_raw(s, base64, strlen(base64)), MAILERS_ERR_PROTOCOL);
+		sasl_free(s);
+	}
 }
 
 /* Both challenges, cut at each byte of the text and of its base64: none is taken for another message. */
