@@ -105,6 +105,7 @@ struct queue_route_stats {
 	size_t alerts, bytes;                  /* queued now, in flight included */
 	size_t in_flight;                      /* recipients in flight; in a fold one an alert */
 	uint64_t dropped_check, dropped_state; /* dropped at a bound, ever */
+	uint64_t dropped_rcpt;                 /* recipients for which those still waited */
 	uint64_t oldest_ms;                    /* when the oldest was raised; UINT64_MAX without one */
 };
 

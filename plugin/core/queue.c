@@ -3,7 +3,7 @@
  *
  * Routes, alerts, adding, lanes and their time.
  *
- * Called by engine.c (add, tick), connection.c and flight.c (take, settle).
+ * Called by the engine.
  */
 #include <stdlib.h>
 #include <string.h>

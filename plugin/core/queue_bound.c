@@ -14,6 +14,7 @@ static void queue_drop(struct queue *q, struct queue_delivery *d)
 		stats->dropped_check++;
 	else
 		stats->dropped_state++;
+	stats->dropped_rcpt += d->left;
 	queue_delivery_clear(q, d);
 }
 

@@ -50,7 +50,7 @@ static bool fold_may_join(const struct fold *f, const struct queue_item *item)
 	return LIST_ENTRY(item->in_lane.prev, struct queue_item, in_lane)->state == ITEM_FOLDED;
 }
 
-/* Finds the items in the order of adding. Where the bound ends the search before the own one was met, that is
+/* Finds the items in the order of adding. Where a bound ends the search before the own one was met, that is
  * newer than all that were found.
  */
 static bool fold_find(struct fold *f)
@@ -59,7 +59,7 @@ static bool fold_find(struct fold *f)
 	struct queue_walk walk = { { NULL } };
 	struct queue_delivery *d;
 
-	while ((f->alerts || !f->has_own) && (d = queue_walk_next(f->own->delivery->route, &walk))) {
+	while (f->alerts && (d = queue_walk_next(f->own->delivery->route, &walk))) {
 		struct queue_item *item = &d->items[rcpt];
 
 		if (item == f->own) {
@@ -68,7 +68,7 @@ static bool fold_find(struct fold *f)
 			if (!fold_may_join(f, item))
 				continue;
 			len = strlen(d->alert->text);
-			if (!f->alerts || len > f->bytes)
+			if (len > f->bytes)
 				break;
 			f->alerts--;
 			f->bytes -= len;

@@ -39,7 +39,7 @@ struct model {
 	bool held[LANES];                    /* and for no reason of its own */
 	struct queue_envelope *flying[FLIGHTS];
 	size_t nflying;
-	size_t ndone, ndropped[2], nfolds, nexpired, nnomem, npinned, nfreed;
+	size_t ndone, ndropped[2], nrcpt_dropped, nfolds, nexpired, nnomem, npinned, nfreed;
 	uint64_t now, random;
 };
 

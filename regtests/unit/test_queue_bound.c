@@ -73,6 +73,7 @@ static void bound__kinds__are_counted_apart(void **state)
 		add_kind(q, r, i, "s", ALERT_KIND_STATE, &dropped);
 	queue_route_stats(r, &stats);
 	assert_int_equal(dropped, 6);
+	assert_int_equal(stats.dropped_rcpt, 12);
 	assert_int_equal(stats.dropped_check, 3);
 	assert_int_equal(stats.dropped_state, 3);
 	assert_int_equal(queue_lanes(q), 4);
@@ -113,6 +114,7 @@ static void bound__head_dropped__the_lane_goes_on_with_its_next(void **state)
 	struct queue *q = queue_new();
 	struct queue_ring ring;
 	struct queue_route *r;
+	struct queue_route_stats stats;
 	struct queue_envelope *env;
 	size_t dropped = 0;
 
@@ -129,6 +131,8 @@ static void bound__head_dropped__the_lane_goes_on_with_its_next(void **state)
 	add(q, r, 2, "other");
 	add_kind(q, r, 3, "another", ALERT_KIND_STATE, &dropped); /* drops "one", whose lane waited */
 	assert_int_equal(dropped, 1);
+	queue_route_stats(r, &stats);
+	assert_int_equal(stats.dropped_rcpt, 1); /* the other one has it */
 	assert_int_equal(queue_deadline(q), UINT64_MAX);
 	settle(q, env, QUEUE_DONE, 0);
 	deliver(q, &ring, "other", 0, 2);

@@ -109,6 +109,29 @@ static void hold__middle_then_others__move_up(void **state)
 	fold_queue_free(&f);
 }
 
+static void hold__one_of_several__leaves_each_its_tries(void **state)
+{
+	struct fold_queue f;
+	struct queue_envelope *env;
+
+	(void)state;
+	fold_queue_new(&f, 3, 100);
+	adds(&f, "A1");
+	env = take(f.q, &f.rings[0], "A", 0, 3);
+	env->verdicts[2] = (struct queue_verdict){ .outcome = QUEUE_DEFERRED, .until_ms = 10 };
+	queue_settle(f.q, env);
+	queue_tick(f.q, 10);
+	env = take(f.q, &f.rings[0], "A", 0, 3);
+	assert_int_equal(env->attempts[2], 1);
+	assert_true(queue_hold(f.q, env, 0, 20));
+	assert_int_equal(env->attempts[0], 0);
+	assert_int_equal(env->attempts[1], 1);
+	settle(f.q, env, QUEUE_DONE, 0);
+	queue_tick(f.q, 20);
+	deliver(f.q, &f.rings[0], "A", 0, 1);
+	fold_queue_free(&f);
+}
+
 static void hold__fold__waits_whole(void **state)
 {
 	struct fold_queue f;
@@ -430,6 +453,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hold__middle_then_others__move_up),
+		cmocka_unit_test(hold__one_of_several__leaves_each_its_tries),
 		cmocka_unit_test(hold__fold__waits_whole),
 		cmocka_unit_test(held__verdict__counts_no_try),
 		cmocka_unit_test(fold__table__takes_the_oldest_within_its_bounds),

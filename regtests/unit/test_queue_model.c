@@ -14,6 +14,7 @@ static void drop(struct model *m, struct model_alert *a)
 		if (is_head(m, a, rcpt))
 			m->until[lane_of(a->route, a->server, rcpt)] = 0;
 		a->cells[rcpt] = CELL_DROPPED;
+		m->nrcpt_dropped++;
 	}
 	m->ndropped[a->kind]++;
 }
@@ -373,6 +374,7 @@ static void forget_drops(struct model *m, size_t route)
 	queue_route_stats(m->routes[route], &stats);
 	m->ndropped[ALERT_KIND_CHECK] -= stats.dropped_check;
 	m->ndropped[ALERT_KIND_STATE] -= stats.dropped_state;
+	m->nrcpt_dropped -= stats.dropped_rcpt;
 }
 
 /* Frees a route with what waits in it, and makes it anew. */
@@ -502,6 +504,7 @@ static void run(size_t limit, uint64_t seed)
 		forget_drops(m, i);
 	assert_int_equal(m->ndropped[ALERT_KIND_CHECK], 0);
 	assert_int_equal(m->ndropped[ALERT_KIND_STATE], 0);
+	assert_int_equal(m->nrcpt_dropped, 0);
 	queue_free(m->q);
 	free(m);
 }
