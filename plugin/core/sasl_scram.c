@@ -9,7 +9,6 @@
  * The server knows the password, or what was derived from it, only if its signature is right: until then its 235
  * counts for nothing. Keys live on the stack of one function and are wiped there.
  */
-#include <limits.h>
 #include <string.h>
 
 #include "sasl_internal.h"
@@ -93,7 +92,7 @@ static bool sasl_scram_take_rest(struct sasl_scram_cursor *c)
 	return true;
 }
 
-/* posit-number; 0 when it is none, UINT_MAX when it is too large to be of interest. */
+/* posit-number; 0 when it is none. Digits beyond the ninth are only looked at: the value is far too large already. */
 static unsigned sasl_scram_number(const char *text, size_t len)
 {
 	unsigned number = 0;
@@ -105,7 +104,7 @@ static unsigned sasl_scram_number(const char *text, size_t len)
 		if (i < 9)
 			number = number * 10 + (unsigned)(text[i] - '0');
 	}
-	return len > 9 ? UINT_MAX : number;
+	return number;
 }
 
 /* Is it ours, with something of the server's behind it, and printable? */
@@ -246,6 +245,7 @@ enum mailers_error sasl_scram_finish(struct sasl *s, const char *text, size_t le
 {
 	const char *end = text + len, *word = text, *stop;
 
+	/* Before our proof is out there is no signature to compare with, but 32 zeros. */
 	if (s->state != SASL_STATE_SECOND)
 		return MAILERS_OK;
 	for (; word < end; word = stop + (stop < end)) {

@@ -79,6 +79,32 @@ static void memory__each_mechanism__nothing_secret_is_left_in_it(void **state)
 	}
 }
 
+/* Between two calls an attempt holds no secret but in the credentials, which are not its own; at its end not even what it
+ * drew at random.
+ */
+static void memory__attempt_between_calls__holds_no_secret(void **state)
+{
+	struct buffer out = { 0 };
+	struct sasl *s;
+
+	(void)state;
+	for (int m = SASL_LOGIN; m <= SASL_OAUTHBEARER; m++) {
+		s = steps_new((enum sasl_mechanism)m);
+		if (!sasl_initial(s, &out))
+			assert_int_equal(sasl_step(s, "AAAA", 4, &out), MAILERS_OK);
+		if (m == SASL_LOGIN)
+			assert_int_equal(sasl_step(s, "AAAA", 4, &out), MAILERS_OK);
+		for (size_t i = 0; i < COUNT(secrets); i++)
+			assert_null(memmem(s, sizeof(*s), secrets[i], strlen(secrets[i])));
+		unit_watch("AAAAAAAAAAAAAAAAAAAA");
+		sasl_free(s);
+		assert_int_equal(unit_leaks(), 0);
+		unit_watch(NULL);
+		sent(&out);
+	}
+	buffer_free(&out);
+}
+
 /* What the other test would not see if it looked at the wrong bytes. */
 static void memory__response_that_is_not_wiped__is_found(void **state)
 {
@@ -262,6 +288,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory__each_mechanism__nothing_secret_is_left_in_it),
+		cmocka_unit_test(memory__attempt_between_calls__holds_no_secret),
 		cmocka_unit_test(memory__response_that_is_not_wiped__is_found),
 		cmocka_unit_test(memory__buffer_that_grows__had_no_secret_in_it),
 		cmocka_unit_test(memory__allocation_fails__no_attempt_or_nomem_and_no_secret),

@@ -200,6 +200,10 @@ static void scram__wrong_proof_of_the_server__is_protocol(void **state)
 	snprintf(text, sizeof(text), "%s,", final);
 	assert_int_equal(steps_step(s, text), MAILERS_ERR_PROTOCOL);
 	sasl_free(s);
+	s = scram_proved(OFFER, &final);
+	snprintf(text, sizeof(text), "%s,x", final);
+	assert_int_equal(steps_step(s, text), MAILERS_ERR_PROTOCOL);
+	sasl_free(s);
 	/* The offer again instead of the proof. */
 	s = scram_proved(OFFER, &final);
 	assert_int_equal(steps_step(s, OFFER), MAILERS_ERR_PROTOCOL);
@@ -246,6 +250,20 @@ static void scram__proof_in_the_text_of_235__is_verified(void **state)
 	assert_true(steps_initial(s));
 	assert_int_equal(steps_finish(s, base64), MAILERS_ERR_PROTOCOL);
 	sasl_free(s);
+	/* What compares equal with a signature that was never computed. */
+	s = steps_new(SASL_SCRAM_SHA_256);
+	assert_true(steps_initial(s));
+	peer_encode("v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", 46, base64);
+	assert_int_equal(steps_finish(s, base64), MAILERS_ERR_PROTOCOL);
+	sasl_free(s);
+	/* Once in a 334, and any text behind 235. */
+	for (int right = 0; right < 2; right++) {
+		s = scram_proved(OFFER, &final);
+		assert_int_equal(steps_step(s, final), MAILERS_OK);
+		peer_encode(right ? final : "v=AAAA", right ? strlen(final) : 6, base64);
+		assert_int_equal(steps_finish(s, base64), MAILERS_OK);
+		sasl_free(s);
+	}
 	s = scram_proved(OFFER, &final);
 	assert_int_equal(sasl_finish(s, NULL, 0), MAILERS_ERR_PROTOCOL);
 	assert_string_equal(sasl_reason(s), "the server says 235 without proof that it knows the password");
