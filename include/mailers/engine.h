@@ -226,15 +226,17 @@ bool engine_test_read(struct engine *e, int id, struct buffer *out, enum engine_
 /* Forgets the test; connections of it that are open are named by engine_expired(). */
 void engine_test_end(struct engine *e, int id);
 
-/* For tests and `show mailers`. Of the recipients of all alerts raised, each is at last in one of accepted, refused, given_up,
- * abandoned, or among those of a dropped alert.
+/* Each recipient of an alert that was raised ends in exactly one of accepted, refused, given_up, abandoned and lost,
+ * and was in none of them before: so with nothing queued the five add up to <recipients>.
  */
 struct engine_stats {
-	uint64_t raised, dropped;             /* alerts, once for each mailer (or list of them) of their proxy */
-	uint64_t accepted, refused, given_up, abandoned; /* recipients */
-	uint64_t deferred;                    /* tries of recipients that are to be tried again */
-	uint64_t folded;                      /* alerts that were accepted in a mail that names several */
-	size_t queued, connections;           /* now; alerts as above */
+	uint64_t raised, dropped; /* alerts, once for each mailer (or ordered list of them) of their proxy */
+	uint64_t recipients;      /* of those that were raised */
+	uint64_t accepted, refused, given_up, abandoned;
+	uint64_t lost;            /* dropped before they had a verdict: at a bound, or for want of memory */
+	uint64_t deferred;        /* tries that are to be repeated, one a recipient */
+	uint64_t folded;          /* of the accepted: in a mail that names several alerts */
+	size_t queued, connections; /* now; alerts as above */
 };
 void engine_stats(const struct engine *e, struct engine_stats *stats);
 

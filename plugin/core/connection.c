@@ -153,7 +153,7 @@ static void connection_event(struct engine *e, struct connection *c, const struc
 		/* fall through */
 	case SMTP_EVENT_CLOSED:
 		c->ended = true;
-		c->ended_ms = now_ms;
+		c->told_ms = now_ms;
 		mailer_ended(c->mailer, &c->session);
 		break;
 	}
@@ -256,7 +256,19 @@ void connection_run(struct engine *e, struct connection *c, uint64_t now_ms)
 static void connection_expire(struct connection *c, uint64_t now_ms)
 {
 	c->expired = true;
-	c->ended_ms = now_ms;
+	c->told_ms = now_ms;
+}
+
+void connection_drain(struct connection *c, uint64_t now_ms)
+{
+	size_t i;
+
+	for (i = 0; i < CONNECTION_FLIGHTS; i++) {
+		if (c->flights[i].env)
+			return;
+	}
+	if (!c->session.ready)
+		connection_expire(c, now_ms); /* a probe: nobody waits for what it finds */
 }
 
 static uint64_t connection_connect_deadline(const struct connection *c)
@@ -273,7 +285,9 @@ void connection_tick(struct engine *e, struct connection *c, uint64_t now_ms)
 	/* To the client its own time is over then, so that it says so. */
 	smtp_client_tick(c->client, late ? smtp_client_deadline(c->client) : now_ms);
 	connection_events(e, c, now_ms);
-	if (c->ended && (!over || now_ms - c->ended_ms >= ENGINE_RELEASE_MS))
+	if (c->ended && !over)
+		connection_expire(c, now_ms);
+	else if (c->told_ms ? now_ms - c->told_ms >= ENGINE_RELEASE_MS : engine_drain_over(e, now_ms))
 		connection_expire(c, now_ms);
 }
 
@@ -292,8 +306,8 @@ uint64_t connection_deadline(const struct connection *c)
 {
 	uint64_t client = smtp_client_deadline(c->client);
 
-	if (c->ended)
-		return c->ended_ms + ENGINE_RELEASE_MS;
+	if (c->told_ms)
+		return c->told_ms + ENGINE_RELEASE_MS;
 	client = engine_earlier(client, connection_connect_deadline(c));
 	if (!c->final_since_ms || c->session.lingering || c->mailer->lingering >= MAILER_LINGER_MAX)
 		return client;

@@ -51,6 +51,7 @@ void engine_free(struct engine *e)
 	if (!e)
 		return;
 	engine_slot_free(e);
+	engine_record_free(e);
 	queue_free(e->queue);
 	for (p = e->proxies; p; p = next_proxy) {
 		next_proxy = p->next;
@@ -74,10 +75,15 @@ static enum mailers_error engine_raise_on(struct engine *e, struct engine_route 
 	size_t dropped = 0;
 
 	e->stats.raised++;
-	if (alert)
+	e->stats.recipients += r->proxy->nrcpt;
+	if (alert) {
+		engine_record_add(e, r, alert);
 		error = queue_add(e->queue, r->queue, alert, &dropped);
-	if (error == MAILERS_ERR_NOMEM)
+	}
+	if (error == MAILERS_ERR_NOMEM) {
 		dropped = 1;
+		e->stats.lost += r->proxy->nrcpt;
+	}
 	if (dropped)
 		engine_route_dropped(e, r, dropped, now_ms);
 	return error;
@@ -93,6 +99,8 @@ static enum mailers_error engine_raise_ready(struct engine *e, struct engine_pro
 		return MAILERS_OK;
 	e->stats.raised++;
 	e->stats.dropped++;
+	e->stats.recipients += proxy->nrcpt;
+	e->stats.lost += proxy->nrcpt;
 	engine_log(e, ALERT_LEVEL_ERR, "mailers: %s: an alert is lost: %s", name, reason);
 	return error;
 }
@@ -142,7 +150,17 @@ bool engine_busy(const struct engine *e)
 
 void engine_stats(const struct engine *e, struct engine_stats *stats)
 {
+	const struct engine_proxy *p;
+	const struct engine_route *r;
+	struct queue_route_stats route;
+
 	*stats = e->stats;
+	for (p = e->proxies; p; p = p->next) {
+		for (r = p->routes; r; r = r->next) {
+			queue_route_stats(r->queue, &route);
+			stats->lost += route.dropped_rcpt;
+		}
+	}
 	stats->queued = queue_alerts(e->queue);
 	stats->connections = e->nconnections;
 }

@@ -7,6 +7,11 @@
  *   engine_slot.c     the table of connections: which is opened next, and the bytes of each
  *   engine_route.c    a proxy's way to a mailer or a group: drops and expiry
  *   engine_drain.c    the end of the process
+ *   engine_record.c   the last alerts and their fate
+ *   engine_show.c     tables of what goes on
+ *   engine_command.c  flush, pause, resume
+ *   engine_token.c    OAuth tokens that servers refuse
+ *   engine_test.c     mails that are tests
  *   engine_log.c      the lines for the host's log
  *   connection.c      one connection: moves mails of the queue into an smtp_client, and its trouble to the mailer
  *   flight.c          one mail on a connection: taken, built, settled
@@ -97,8 +102,23 @@ struct connection {
 	bool failed;                    /* the session failed, and a mail may be charged for it */
 	bool charged;                   /* one was */
 	bool ended;                     /* the session is over, in whatever way; nothing is in flight any more */
-	uint64_t ended_ms;              /* when it ended, or the host was last told to release it */
+	uint64_t told_ms;               /* when it ended, or the host was last told to release it; 0: neither */
 	bool expired;                   /* ended by its deadline, or long ago: the host must be told */
+};
+
+enum engine_fate {
+	ENGINE_FATE_ACCEPTED = 0, ENGINE_FATE_REFUSED, ENGINE_FATE_GIVEN_UP, ENGINE_FATE_ABANDONED,
+	ENGINE_FATE_DEFERRED, /* not the last one */
+	ENGINE_FATES
+};
+
+/* What became of an alert on one of its ways. */
+struct engine_record {
+	struct queue_alert *alert;      /* a reference */
+	const struct engine_route *route;
+	const struct engine_member *member; /* that had it last; NULL before the first try */
+	unsigned fates[ENGINE_FATES];   /* recipients; of DEFERRED: tries, one a recipient */
+	char answer[120];               /* the last one, or what went wrong; printable */
 };
 
 struct engine {
@@ -117,6 +137,10 @@ struct engine {
 	size_t nslots, nconnections;
 	char *token;
 	struct engine_stats stats;
+	struct {
+		struct engine_record ring[ENGINE_SHOW_ALERTS];
+		size_t first, count;
+	} records;
 	struct {
 		struct engine_log_line *lines[ENGINE_LOG_LINES]; /* a ring */
 		size_t first, count;
@@ -166,6 +190,15 @@ void engine_log_free(struct engine *e);
 /* Is there place for lines that must not be lost, half of the log kept for the others? */
 bool engine_log_room(const struct engine *e);
 
+/* engine_record.c */
+void engine_record_add(struct engine *e, struct engine_route *r, struct queue_alert *alert);
+/* A recipient of <env> met this fate. */
+void engine_record_fate(struct engine *e, const struct queue_envelope *env, const struct engine_member *m,
+                        enum engine_fate fate, const char *answer);
+/* Recipients for which it waited when it was dropped. */
+size_t engine_record_lost(const struct engine *e, const struct engine_record *record);
+void engine_record_free(struct engine *e);
+
 /* failure.c */
 enum failure_blame {
 	FAILURE_NOBODY = 0, /* memory was short here */
@@ -201,11 +234,9 @@ bool flight_answer(struct engine *e, struct flight *f, const struct smtp_verdict
  * many it was the last. Returns whether there was one to count.
  */
 bool flight_charge(struct engine *e, struct flight *f, const char *why, bool useless, uint64_t now_ms);
-/* All recipients of <env>, which no connection has, leave the queue ("given up", "abandoned"): counted in *<count>, logged and
- * settled.
- */
-void flight_give_up(struct engine *e, struct queue_envelope *env, const char *end, const char *why,
-                    uint64_t *count, uint64_t now_ms);
+/* All recipients of <env>, which no connection has, leave the queue with <fate>: counted, logged and settled. */
+void flight_give_up(struct engine *e, struct queue_envelope *env, enum engine_fate fate, const char *why,
+                    uint64_t now_ms);
 /* The pause of an alert before its next try after <attempts> (1 and up), in milliseconds. */
 uint32_t flight_backoff(uint64_t id, unsigned attempts);
 
@@ -216,6 +247,8 @@ struct connection *connection_new(struct engine *e, struct mailer *m, uint64_t n
 /* After each call into the client: takes its events, settles what was answered, submits what the queue has. */
 void connection_run(struct engine *e, struct connection *c, uint64_t now_ms);
 void connection_tick(struct engine *e, struct connection *c, uint64_t now_ms);
+/* The process ends: one without a mail, and on which none can be said yet, is cut. */
+void connection_drain(struct connection *c, uint64_t now_ms);
 /* Ends the session if it was not over, settles everything and frees. */
 void connection_free(struct engine *e, struct connection *c, uint64_t now_ms);
 /* When it must be ticked. */

@@ -94,7 +94,7 @@ static uint64_t engine_route_expire(struct engine *e, struct engine_route *r, ui
 		env = queue_take_expired(e->queue, r->queue, now_ms - max + 1);
 		if (!env)
 			break;
-		flight_give_up(e, env, "given up", engine_route_why(r), &e->stats.given_up, now_ms);
+		flight_give_up(e, env, ENGINE_FATE_GIVEN_UP, engine_route_why(r), now_ms);
 	}
 	queue_route_stats(r->queue, &stats);
 	if (stats.oldest_ms == UINT64_MAX)

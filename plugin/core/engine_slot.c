@@ -214,7 +214,9 @@ static uint64_t engine_mailer_deadline(const struct engine *e, const struct mail
 
 uint64_t engine_slot_deadline(const struct engine *e, uint64_t now_ms)
 {
-	uint64_t deadline = e->retry_ms > now_ms ? e->retry_ms : UINT64_MAX;
+	bool ends = e->nconnections && e->drain_until_ms > now_ms;
+	uint64_t deadline = engine_earlier(e->retry_ms > now_ms ? e->retry_ms : UINT64_MAX,
+	                                   ends ? e->drain_until_ms : UINT64_MAX);
 	const struct mailer *m;
 	size_t i;
 

@@ -20,12 +20,18 @@ static const char *const flight_outcomes[] = {
 	[SMTP_OUTCOME_UNKNOWN]  = "unknown whether accepted",
 };
 
+/* Why an alert without a verdict is not tried again. */
+static const char *const flight_ends[ENGINE_FATES] = {
+	[ENGINE_FATE_GIVEN_UP]  = "given up",
+	[ENGINE_FATE_ABANDONED] = "abandoned",
+};
+
 /* The fate that some recipients of a mail share, for a line about it. */
 struct flight_fate {
 	enum smtp_outcome outcome;
 	const char *stage;     /* "" without */
 	const char *why;       /* the server's reply, or what went wrong */
-	const char *end;       /* NULL: it is final as it is, or tried again; else "given up" or "abandoned" */
+	const char *end;       /* NULL: it is final as it is, or tried again; else why it is not, of flight_ends */
 	size_t n, named;       /* recipients; those in <who> */
 	unsigned attempts;     /* tries before this one */
 	bool tried;            /* this is one */
@@ -107,43 +113,54 @@ static uint64_t flight_next_try(const struct engine *e, const struct flight *f, 
 	return now_ms + flight_backoff(f->env->alert->id, f->env->attempts[i] + 1);
 }
 
-/* Why recipient <i> is not tried again after this try; NULL when it is. The newest alert of a fold counts: the others
- * are given up one by one when their time comes.
+/* What becomes of recipient <i> with a try that brought no final verdict. The newest alert of a fold counts: the
+ * others are given up one by one when their time comes.
  */
-static const char *flight_end(const struct engine *e, const struct flight *f, size_t i, uint64_t now_ms)
+static enum engine_fate flight_end(const struct engine *e, const struct flight *f, size_t i, uint64_t now_ms)
 {
 	const struct queue_alert *newest = f->env->alerts[f->env->nalerts - 1];
 
 	if (engine_drain_over(e, now_ms))
-		return "abandoned";
+		return ENGINE_FATE_ABANDONED;
 	if (flight_next_try(e, f, i, now_ms) >= newest->raised_ms + flight_route(f)->proxy->max_age_ms)
-		return "given up";
-	return NULL;
+		return ENGINE_FATE_GIVEN_UP;
+	return ENGINE_FATE_DEFERRED;
 }
 
-/* Recipient <i> leaves the queue with this try, for whatever <end>. */
-static void flight_finish(struct engine *e, struct flight *f, size_t i, const char *end)
+/* A recipient of <env> meets its fate: all counters. */
+static void flight_tally(struct engine *e, const struct queue_envelope *env, const struct engine_member *m,
+                         enum engine_fate fate, const char *answer)
 {
-	uint64_t *count = !strcmp(end, "abandoned") ? &e->stats.abandoned : &e->stats.given_up;
+	uint64_t *const totals[ENGINE_FATES] = {
+		[ENGINE_FATE_ACCEPTED] = &e->stats.accepted,   [ENGINE_FATE_REFUSED] = &e->stats.refused,
+		[ENGINE_FATE_GIVEN_UP] = &e->stats.given_up,   [ENGINE_FATE_ABANDONED] = &e->stats.abandoned,
+		[ENGINE_FATE_DEFERRED] = &e->stats.deferred,
+	};
+	uint64_t *own = &m->mailer->failed;
 
-	f->env->verdicts[i].outcome = QUEUE_DONE;
-	*count += f->env->nalerts;
-	f->member->mailer->failed += f->env->nalerts;
+	if (fate == ENGINE_FATE_ACCEPTED)
+		own = &m->mailer->sent;
+	else if (fate == ENGINE_FATE_DEFERRED)
+		own = &m->mailer->deferred;
+	*own += env->nalerts;
+	*totals[fate] += env->nalerts;
+	engine_record_fate(e, env, m, fate, answer);
 }
 
 /* Counts a try of recipient <i>: it waits for the next one, or leaves for good. */
-static void flight_count(struct engine *e, struct flight *f, size_t i, const char *end, uint64_t now_ms)
+static void flight_count(struct engine *e, struct flight *f, size_t i, enum engine_fate fate, const char *why,
+                         uint64_t now_ms)
 {
 	struct queue_verdict *v = &f->env->verdicts[i];
 
-	if (end) {
-		flight_finish(e, f, i, end);
-		return;
-	}
-	v->outcome = QUEUE_DEFERRED;
+	v->outcome = fate == ENGINE_FATE_DEFERRED ? QUEUE_DEFERRED : QUEUE_DONE;
 	v->until_ms = flight_next_try(e, f, i, now_ms);
-	e->stats.deferred += f->env->nalerts;
-	f->member->mailer->deferred += f->env->nalerts;
+	flight_tally(e, f->env, f->member, fate, why);
+}
+
+static const char *flight_why(const struct smtp_verdict *v)
+{
+	return v->reply[0] ? v->reply : "no reply";
 }
 
 /* What the client's verdict on recipient <i> is to the engine. */
@@ -152,11 +169,11 @@ static struct flight_fate flight_fate_of(const struct engine *e, const struct fl
 {
 	struct flight_fate fate = {
 		.outcome = v[i].outcome, .stage = smtp_stage_name(v[i].stage), .tried = true,
-		.why = v[i].reply[0] ? v[i].reply : "no reply",
+		.why = flight_why(&v[i]),
 	};
 
 	if (failure_of_recipient(v[i].outcome) == QUEUE_DEFERRED)
-		fate.end = flight_end(e, f, i, now_ms);
+		fate.end = flight_ends[flight_end(e, f, i, now_ms)];
 	return fate;
 }
 
@@ -196,24 +213,23 @@ static void flight_verdict(struct engine *e, struct flight *f, const struct smtp
 {
 	const struct engine_route *r = flight_route(f);
 	struct queue_verdict *own = &f->env->verdicts[i];
+	const char *why = flight_why(&v[i]);
 
 	own->outcome = failure_of_recipient(v[i].outcome);
 	switch (v[i].outcome) {
 	case SMTP_OUTCOME_ACCEPTED:
-		e->stats.accepted += f->env->nalerts;
+		flight_tally(e, f->env, f->member, ENGINE_FATE_ACCEPTED, why);
 		e->stats.folded += f->env->nalerts > 1 ? f->env->nalerts : 0;
-		f->member->mailer->sent += f->env->nalerts;
 		break;
 	case SMTP_OUTCOME_REFUSED:
-		e->stats.refused += f->env->nalerts;
-		f->member->mailer->failed += f->env->nalerts;
+		flight_tally(e, f->env, f->member, ENGINE_FATE_REFUSED, why);
 		break;
 	case SMTP_OUTCOME_UNKNOWN:
 		f->unknown = true;
 		own->pin = r->group ? (unsigned)(f->member - r->members) + 1 : 0;
 		/* fall through */
 	case SMTP_OUTCOME_DEFERRED:
-		flight_count(e, f, i, flight_end(e, f, i, now_ms), now_ms);
+		flight_count(e, f, i, flight_end(e, f, i, now_ms), why, now_ms);
 		break;
 	case SMTP_OUTCOME_RETURNED:
 		break; /* counted if the session turns out to have failed */
@@ -241,15 +257,15 @@ bool flight_charge(struct engine *e, struct flight *f, const char *why, bool use
 	size_t i;
 
 	for (i = 0; i < f->env->nrcpt; i++) {
-		const char *end = useless ? "given up" : flight_end(e, f, i, now_ms);
+		enum engine_fate end = useless ? ENGINE_FATE_GIVEN_UP : flight_end(e, f, i, now_ms);
 
 		if (f->env->verdicts[i].outcome != QUEUE_RETRY)
 			continue;
-		if (end) {
-			fate.end = end;
+		if (flight_ends[end]) {
+			fate.end = flight_ends[end];
 			flight_fate_add(&fate, f->env, i);
 		}
-		flight_count(e, f, i, end, now_ms);
+		flight_count(e, f, i, end, why, now_ms);
 		charged = true;
 	}
 	if (fate.n)
@@ -257,11 +273,13 @@ bool flight_charge(struct engine *e, struct flight *f, const char *why, bool use
 	return charged;
 }
 
-void flight_give_up(struct engine *e, struct queue_envelope *env, const char *end, const char *why,
-                    uint64_t *count, uint64_t now_ms)
+void flight_give_up(struct engine *e, struct queue_envelope *env, enum engine_fate end, const char *why,
+                    uint64_t now_ms)
 {
 	const struct engine_member *m = engine_route_member(queue_route_owner(env->route));
-	struct flight_fate fate = { .outcome = SMTP_OUTCOME_RETURNED, .stage = "", .why = why, .end = end };
+	struct flight_fate fate = {
+		.outcome = SMTP_OUTCOME_RETURNED, .stage = "", .why = why, .end = flight_ends[end],
+	};
 	size_t i;
 
 	for (i = 0; i < env->nrcpt; i++) {
@@ -269,9 +287,8 @@ void flight_give_up(struct engine *e, struct queue_envelope *env, const char *en
 		if (env->attempts[i] > fate.attempts)
 			fate.attempts = env->attempts[i];
 		env->verdicts[i].outcome = QUEUE_DONE;
+		flight_tally(e, env, m, end, why);
 	}
-	*count += env->nrcpt;
-	m->mailer->failed += env->nrcpt;
 	flight_log(e, env, m, &fate, now_ms);
 	queue_settle(e->queue, env);
 }
