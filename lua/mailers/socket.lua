@@ -10,6 +10,7 @@
 --   signal (3.0 to 3.5): such a socket is left to the garbage collector.
 -- * close() closes only our half: against a peer that keeps its half open the descriptor would stay. So what did not end
 --   by the peer's close is shut down by its descriptor first.
+-- * A unix socket has no name of its own to be found by: after connect() it is marked, by its descriptor.
 -- * close() on a socket that is connecting leaves its descriptor to the kernel, which tries for two minutes: it is
 --   shut down too. Lua cannot name it, so it is found by where it goes, and by not having been there before.
 local CONNECT_S = 30 -- where HAProxy keeps it (2.8, 3.2), a connect that hangs ends without us too
@@ -34,6 +35,7 @@ end
 -- Waits for the connection; false when it failed. <address> is HAProxy's own text, port included.
 function socket:connect(address)
 	self.others = self.engine.connecting(address)
+	local likely = self.engine.likely(address)
 	self.opened = true
 	self.connecting = address
 	local ok, connected = pcall(self.tcp.connect, self.tcp, address)
@@ -44,9 +46,12 @@ function socket:connect(address)
 	elseif not connected then
 		return false
 	end
+	self.marked = self.engine.mark(address, likely)
 	self.tcp:settimeout(IDLE_S)
-	self.here = self.tcp:getsockname()
-	self.there = self.tcp:getpeername()
+	if not self.marked then
+		self.here = self.tcp:getsockname()
+		self.there = self.tcp:getpeername()
+	end
 	return true
 end
 
@@ -91,7 +96,9 @@ function socket:cut()
 	if self.closed then
 		return
 	end
-	if self.here and self.there then
+	if self.marked then
+		self.engine.end_marked(self.marked)
+	elseif self.here and self.there then
 		self.engine.shutdown(self.here, self.there)
 	end
 	if self.opened then

@@ -12,16 +12,20 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "descriptor.h"
 
 #define DESCRIPTOR_MAX   (1 << 20) /* where a walk ends, whatever the limit of the process */
 #define DESCRIPTOR_CHUNK 512
+#define DESCRIPTOR_MINE  1         /* SO_PRIORITY of unix sockets that were claimed; it has no effect on those */
 
 /* A walk over the open descriptors; poll() tells many that are not open with one call. */
 struct descriptor_walk {
@@ -171,4 +175,87 @@ bool descriptor_abort(const char *remote, const unsigned long *others, size_t n)
 		}
 	}
 	return best && shutdown(best_fd, SHUT_RDWR) == 0;
+}
+
+static bool descriptor_parse_unix(const char *text, struct address *address)
+{
+	char reason[80];
+
+	return address_parse(address, text, ADDRESS_CLIENT, NULL, NULL, reason, sizeof(reason)) == MAILERS_OK &&
+	       (address->family == ADDRESS_UNIX || address->family == ADDRESS_ABNS || address->family == ADDRESS_ABNSZ);
+}
+
+/* Is the other end of <fd> a unix socket of that name? */
+static bool descriptor_reaches(int fd, const struct address *remote)
+{
+	size_t skip = remote->family == ADDRESS_UNIX ? 0 : 1, n = strlen(remote->name), have;
+	struct sockaddr_un un = { 0 };
+	socklen_t len = sizeof(un);
+
+	if (getpeername(fd, (struct sockaddr *)&un, &len) != 0 || un.sun_family != AF_UNIX || len > sizeof(un))
+		return false;
+	have = len - offsetof(struct sockaddr_un, sun_path);
+	if (have < skip + n || (skip && un.sun_path[0]))
+		return false;
+	/* Behind a path stands a NUL, behind an abstract name as many as the one who made it wrote. */
+	return !memcmp(un.sun_path + skip, remote->name, n) && (have == skip + n || !un.sun_path[skip + n]);
+}
+
+/* The inode of <fd> when it goes to <remote> and was not claimed; it is then. */
+static unsigned long descriptor_take(int fd, const struct address *remote)
+{
+	int mine = 0, claimed = DESCRIPTOR_MINE;
+	socklen_t len = sizeof(mine);
+	struct stat st;
+
+	if (fd < 0 || !descriptor_reaches(fd, remote) || fstat(fd, &st) != 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_PRIORITY, &mine, &len) != 0 || mine == DESCRIPTOR_MINE)
+		return 0;
+	setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &claimed, sizeof(claimed));
+	return st.st_ino;
+}
+
+int descriptor_likely(const char *remote)
+{
+	struct address there;
+	int fd;
+
+	if (!descriptor_parse_unix(remote, &there))
+		return -1;
+	fd = dup(STDERR_FILENO); /* gets the lowest number that is free */
+	if (fd >= 0)
+		close(fd);
+	return fd;
+}
+
+unsigned long descriptor_claim(const char *remote, int likely)
+{
+	struct descriptor_walk walk;
+	struct address there;
+	unsigned long inode;
+	int fd;
+
+	if (!descriptor_parse_unix(remote, &there))
+		return 0;
+	inode = descriptor_take(likely, &there);
+	if (inode)
+		return inode;
+	descriptor_walk_start(&walk);
+	while (!inode && (fd = descriptor_walk_next(&walk)) >= 0)
+		inode = descriptor_take(fd, &there);
+	return inode;
+}
+
+bool descriptor_end(unsigned long inode)
+{
+	struct descriptor_walk walk;
+	struct stat st;
+	int fd;
+
+	descriptor_walk_start(&walk);
+	while ((fd = descriptor_walk_next(&walk)) >= 0) {
+		if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_ino == inode)
+			return shutdown(fd, SHUT_RDWR) == 0;
+	}
+	return false;
 }

@@ -28,4 +28,15 @@ size_t descriptor_connecting(const char *remote, unsigned long *inodes);
  */
 bool descriptor_abort(const char *remote, const unsigned long *others, size_t n);
 
+/* For unix sockets, which have no names of their own to be told apart by. Asked just before a connect to <remote>: the
+ * number that its descriptor will have, most likely; -1 when <remote> is no unix address, or nothing can be said.
+ */
+int descriptor_likely(const char *remote);
+/* Asked after it: the inode of a socket of this process that is connected to <remote> and was not told before, of <likely>
+ * if that is one; 0 without.
+ */
+unsigned long descriptor_claim(const char *remote, int likely);
+/* Shuts down the socket of this process with that inode. False when there is none. */
+bool descriptor_end(unsigned long inode);
+
 #endif

@@ -7,6 +7,7 @@
 #include <mailers/smtp_reply.h>
 
 #include "cli.h"
+#include "config.h"
 #include "descriptor.h"
 #include "instance.h"
 #include "transport.h"
@@ -176,6 +177,7 @@ static int transport_tick(lua_State *L)
 	if (e) {
 		engine_tick(e, now);
 		cli_tick(e, now);
+		config_tokens(e, now);
 		busy = engine_busy(e) || engine_deadline(e, now) != UINT64_MAX;
 		instance_ticked(now);
 	}
@@ -271,6 +273,34 @@ static int transport_abort(lua_State *L)
 	return 1;
 }
 
+/* likely(address): for mark(), asked just before the connect. */
+static int transport_likely(lua_State *L)
+{
+	lua_pushinteger(L, descriptor_likely(luaL_checkstring(L, 1)));
+	return 1;
+}
+
+/* mark(address, likely): asked after it, of a unix socket: a number for end_marked(); nil for others. */
+static int transport_mark(lua_State *L)
+{
+	unsigned long inode = 0;
+	lua_Integer likely = luaL_checkinteger(L, 2);
+
+	if (likely >= 0)
+		inode = descriptor_claim(luaL_checkstring(L, 1), (int)likely);
+	if (!inode)
+		return 0;
+	lua_pushinteger(L, (lua_Integer)inode);
+	return 1;
+}
+
+/* end_marked(number): ends that socket; false when it is not there any more. */
+static int transport_end_marked(lua_State *L)
+{
+	lua_pushboolean(L, descriptor_end((unsigned long)luaL_checkinteger(L, 1)));
+	return 1;
+}
+
 void transport_register(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
@@ -281,7 +311,9 @@ void transport_register(lua_State *L)
 		{ "tick", transport_tick },         { "expired", transport_expired },
 		{ "log", transport_log },           { "note", transport_note },
 		{ "shutdown", transport_shutdown }, { "abort", transport_abort },
-		{ "stalled", transport_stalled },   { NULL, NULL },
+		{ "stalled", transport_stalled },   { "likely", transport_likely },
+		{ "mark", transport_mark },         { "end_marked", transport_end_marked },
+		{ NULL, NULL },
 	};
 
 	luaL_setfuncs(L, functions, 0);
