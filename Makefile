@@ -103,6 +103,9 @@ bench: deps
 # mailers/tls.so, with STATIC_SSL=1 tls-static.so
 include plugin/tls/tls.mk
 
+# the settings file, a part of mailers/engine.so
+include plugin/settings/settings.mk
+
 # `fuzz` (libFuzzer under clang, a minute a target) and `fuzz-replay` (the kept corpora, as in check)
 -include regtests/fuzz/fuzz.mk
 .PHONY: fuzz-deps

@@ -1,9 +1,12 @@
--- haproxy-mailers - what `lua-load` names. Finds the module, checks what HAProxy offers, and starts the driver.
+-- haproxy-mailers - what `lua-load` names, with the path of a settings file or without. Finds the modules, checks what HAProxy
+-- offers, reads the settings, and starts the driver.
 --
--- The body runs for `haproxy -c` too and has no side effect but to turn HAProxy's own sender off; settings are read and servers are
--- watched in the init function, so that nothing of the start is mailed. Only the first Lua state of the process
+-- The body runs for `haproxy -c` too and has no side effect but to turn HAProxy's own sender off, so the settings file is checked
+-- there; HAProxy's settings are read and servers are watched in the init function, so that nothing of the start is mailed. Only the first Lua state of the process
 -- sends (lua-load-per-thread runs this file once a thread); the others answer on the command line, as HAProxy asks the state of
 -- the thread that serves it.
+
+local SETTINGS, SURPLUS = ...
 
 -- One line at HAProxy's start, without a place in this file: it is for the operator.
 local function refuse(text)
@@ -63,36 +66,45 @@ local function readable(path)
 	return file ~= nil
 end
 
--- Where engine.so may stand: installed (PREFIX/share/haproxy-mailers -> PREFIX/lib/haproxy-mailers), or in the source tree.
-local function module_paths(version)
-	local tail = "lua" .. version .. "/mailers/engine.so"
+-- Where a module may stand: installed (PREFIX/share/haproxy-mailers -> PREFIX/lib/haproxy-mailers), or in the source tree.
+local function module_paths(version, name)
+	local tail = "lua" .. version .. "/mailers/" .. name .. ".so"
 	return { HERE .. "/../../lib/haproxy-mailers/" .. tail, HERE .. "/../build/" .. tail }
 end
 
-local function load_engine()
-	local paths = module_paths(LUA)
+-- What module <name> returns; nil when there is none, and where it was looked for.
+local function load_module(name, symbol)
+	local paths = module_paths(LUA, name)
 	for _, path in ipairs(paths) do
-		local open, err = package.loadlib(path, "luaopen_mailers_engine")
+		local open, err = package.loadlib(path, symbol)
 		if open then
-			local ok, engine = pcall(open)
+			local ok, module = pcall(open)
 			if not ok then
-				refuse(path .. " was not built for this HAProxy's Lua " .. LUA .. ": " .. tostring(engine) ..
+				refuse(path .. " was not built for this HAProxy's Lua " .. LUA .. ": " .. tostring(module) ..
 					"; rebuild it: make LUA=" .. LUA)
 			end
-			return engine
+			return module
 		elseif readable(path) then
 			refuse("cannot load " .. path .. ": " .. tostring(err) .. "; rebuild it: make LUA=" .. LUA)
 		end
 	end
+	return nil, table.concat(paths, " and ")
+end
+
+local function load_engine()
+	local engine, places = load_module("engine", "luaopen_mailers_engine")
+	if engine then
+		return engine
+	end
 	for _, version in ipairs({ "5.3", "5.4" }) do
-		for _, path in ipairs(module_paths(version)) do
+		for _, path in ipairs(module_paths(version, "engine")) do
 			if version ~= LUA and readable(path) then
 				refuse(path .. " is for Lua " .. version .. ", this HAProxy has Lua " .. LUA ..
 					"; build and install the other one: make LUA=" .. LUA .. " install")
 			end
 		end
 	end
-	refuse("its module is missing, looked for " .. table.concat(paths, " and ") .. "; build it: make LUA=" .. LUA)
+	refuse("its module is missing, looked for " .. places .. "; build it: make LUA=" .. LUA)
 end
 
 local engine = load_engine()
@@ -106,6 +118,36 @@ end
 if not engine.claim() then
 	say("loaded twice, the second lua-load is without effect; remove it")
 	return
+end
+
+-- tls-static.so has OpenSSL inside; tls.so takes it from the process, where another may be in its place.
+local function load_tls()
+	local api, places = load_module("tls-static", "luaopen_mailers_tls")
+	if not api then
+		local foreign = engine.tls_check and engine.tls_check()
+		if foreign then
+			refuse(foreign)
+		end
+		api, places = load_module("tls", "luaopen_mailers_tls")
+	end
+	return api or refuse("the module for TLS is missing, looked for " .. places .. "; build it: make LUA=" .. LUA ..
+		', or write mailers = { ["*"] = { tls = "none" } } into ' .. SETTINGS)
+end
+
+local function load_settings()
+	if SURPLUS then
+		refuse("lua-load names more than one settings file; write one path behind mailers.lua")
+	end
+	if engine.settings(SETTINGS, core.get_info().Version) then
+		engine.tls(load_tls())
+	end
+	for text in engine.warning do
+		say(text)
+	end
+end
+
+if SETTINGS then
+	load_settings()
 end
 
 -- 2.8 to 3.2 have a sender of their own to turn off; from 3.3 on the settings are for scripts that ask for them.
@@ -142,6 +184,11 @@ core.register_init(function()
 	engine.start()
 	engine.on_wake(driver.wake, driver.revive)
 	each_server(engine.track)
+	engine.finish()
+	for text in engine.warning do
+		say(text)
+		core.Warning("haproxy-mailers: " .. text)
+	end
 	core.event_sub({ "SERVER_ADD" }, engine.added)
 end)
 

@@ -3,7 +3,9 @@
  * changes nothing; claim() and start() do.
  */
 #include "cli.h"
+#include "config.h"
 #include "drain.h"
+#include "foreign.h"
 #include "hold.h"
 #include "instance.h"
 #include "proxy.h"
@@ -57,7 +59,8 @@ int luaopen_mailers_engine(lua_State *L)
 		{ "claim", module_claim },       { "join", module_join },   { "start", module_start },
 		{ "proxy", proxy_get },          { "track", server_track }, { "added", server_added },
 		{ "found", server_found },       { "reconcile", server_reconcile },
-		{ "on_wake", server_on_wake },   { NULL, NULL },
+		{ "on_wake", server_on_wake },   { "tls_check", foreign_tls_check },
+		{ NULL, NULL },
 	};
 
 	luaL_checkversion(L); /* raises when it was built for another Lua */
@@ -66,5 +69,6 @@ int luaopen_mailers_engine(lua_State *L)
 	hold_register(L);
 	drain_register(L);
 	cli_register(L);
+	config_register(L);
 	return 1;
 }

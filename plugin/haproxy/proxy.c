@@ -7,12 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config.h"
 #include "instance.h"
 #include "proxy.h"
 
 #define PROXY_METATABLE "haproxy-mailers.proxy"
 #define PROXY_TABLE     "haproxy-mailers.proxies" /* registry: name -> handle, or false */
-#define PROXY_MAILERS   64                        /* `mailer` lines of one section that are read */
+#define PROXY_MAILERS   64                        /* of one proxy */
 
 struct proxy *proxy_check(lua_State *L, int arg)
 {
@@ -27,12 +28,12 @@ void proxy_call(lua_State *L, int index, const char *method)
 	lua_call(L, 1, 1);
 }
 
-/* Raises an error that is one line for the operator, without a place in a Lua file. Settings may hold any byte. */
+/* Raises an error that is one line for the operator. Settings may hold any byte. */
 static int proxy_refuse(lua_State *L, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static int proxy_refuse(lua_State *L, const char *format, ...)
 {
-	char text[ENGINE_REASON_MAX], *p;
+	char text[SETTINGS_REASON_MAX], *p;
 	va_list ap;
 
 	va_start(ap, format);
@@ -42,8 +43,7 @@ static int proxy_refuse(lua_State *L, const char *format, ...)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
 			*p = '?';
 	}
-	lua_pushfstring(L, "haproxy-mailers: %s", text);
-	return lua_error(L);
+	return config_refuse(L, text);
 }
 
 static const char *proxy_field(lua_State *L, int table, const char *name, const char *proxy, const char *key)
@@ -84,44 +84,83 @@ static int proxy_mailer_ids(lua_State *L, int servers)
 	return n;
 }
 
-/* Adds a route for each `mailer` line of the table at <conf>. */
-static void proxy_add_mailers(lua_State *L, struct engine_proxy *proxy, const char *name, int conf)
+/* Names and addresses of the <n> `mailer` lines in the table at <servers>, whose ids stand on top of the stack; they stay Lua's. */
+static void proxy_lines(lua_State *L, struct mailer_settings *mailers, int servers, int n)
 {
-	char reason[ENGINE_REASON_MAX];
-	struct mailer_settings settings = {
-		.timeout_mail_ms = MAILER_TIMEOUT_MAIL_MS,
-		.timeout_final_ms = MAILER_TIMEOUT_FINAL_MS,
-		.timeout_quit_ms = MAILER_TIMEOUT_QUIT_MS,
-		.maxconn = MAILER_MAXCONN,
-	};
-	enum mailers_error error;
-	int servers, n, i;
+	int i;
+
+	for (i = 0; i < n; i++) {
+		lua_rawgeti(L, -1, i + 1);
+		mailers[i].name = lua_tostring(L, -1);
+		lua_rawget(L, servers);
+		mailers[i].address = lua_tostring(L, -1);
+		lua_pop(L, 1);
+	}
+}
+
+/* Refines them by the settings file, adds its <extras> mailers, and puts all in order. */
+static void proxy_refine(lua_State *L, const char *name, struct mailer_settings *mailers, int n, size_t extras)
+{
+	struct settings *s = config_settings();
+	char reason[SETTINGS_REASON_MAX];
+	bool ok = true;
+	size_t i;
+
+	for (i = 0; ok && i < (size_t)n; i++)
+		ok = settings_mailer(s, name, mailers[i].name, &mailers[i], reason);
+	for (i = 0; ok && i < extras; i++)
+		ok = settings_extra(s, name, i, &mailers[(size_t)n + i], reason);
+	if (!ok || !settings_order(s, name, mailers, (size_t)n + extras, reason))
+		proxy_refuse(L, "%s", reason);
+}
+
+/* What all mailers of a proxy have of HAProxy's settings. */
+static struct mailer_settings proxy_mailer_settings(lua_State *L, const char *name, int conf)
+{
+	struct mailer_settings settings = { 0 };
 
 	settings.helo = proxy_field(L, conf, "smtp_hostname", name, "email-alert myhostname");
 	lua_getfield(L, conf, "mailservers_timeout"); /* absent in early 2.8 */
 	if (lua_tointeger(L, -1) > 0 && lua_tointeger(L, -1) <= INT32_MAX)
 		settings.timeout_mail_ms = (uint32_t)lua_tointeger(L, -1);
+	return settings;
+}
+
+/* Adds the mailers of the table at <conf>. */
+static void proxy_add_mailers(lua_State *L, struct engine_proxy *proxy, const char *name, int conf)
+{
+	struct mailer_settings common = proxy_mailer_settings(L, name, conf), *mailers;
+	size_t extras = settings_extras(config_settings(), name), i;
+	char reason[ENGINE_REASON_MAX];
+	enum mailers_error error = MAILERS_OK;
+	int servers, n;
+
 	lua_getfield(L, conf, "mailservers");
 	servers = lua_gettop(L);
 	n = lua_istable(L, servers) ? proxy_mailer_ids(L, servers) : 0;
-	if (!n)
+	if (!n && !extras)
 		proxy_refuse(L, "proxy %.100s: its mailers section has no mailer line; add one such as "
 		             "'mailer smtp1 192.0.2.25:25', or remove email-alert mailers", name);
-	if (n > PROXY_MAILERS)
-		proxy_refuse(L, "proxy %.100s: its mailers section has %d mailer lines, %d can be served; remove some",
-		             name, n, PROXY_MAILERS);
-	for (i = 1; i <= n; i++) {
-		lua_rawgeti(L, servers + 1, i);
-		settings.name = lua_tostring(L, -1);
-		lua_pushvalue(L, -1);
-		lua_rawget(L, servers);
-		settings.address = lua_tostring(L, -1);
-		error = engine_proxy_mailer(instance_lock(), proxy, &settings, reason);
+	if ((size_t)n + extras > PROXY_MAILERS)
+		proxy_refuse(L, "proxy %.100s: it has %zu mailers, %d can be served; remove some", name, (size_t)n + extras,
+		             PROXY_MAILERS);
+	mailers = compat_newuserdata(L, ((size_t)n + extras) * sizeof(*mailers)); /* Lua's, as what follows may raise */
+	lua_insert(L, -2);
+	for (i = 0; i < (size_t)n + extras; i++)
+		mailers[i] = common;
+	if (n)
+		proxy_lines(L, mailers, servers, n);
+	proxy_refine(L, name, mailers, n, extras);
+	for (i = 0; !error && i < (size_t)n + extras; i++) {
+		error = engine_proxy_mailer(instance_lock(), proxy, &mailers[i], reason);
 		instance_unlock();
-		if (error)
-			proxy_refuse(L, "%s", reason);
-		lua_pop(L, 2);
 	}
+	if (!error) {
+		error = engine_proxy_ready(instance_lock(), proxy, reason);
+		instance_unlock();
+	}
+	if (error)
+		proxy_refuse(L, "%s", reason);
 }
 
 static int proxy_open(lua_State *L)
@@ -157,6 +196,7 @@ static int proxy_open(lua_State *L)
 	settings.level = (enum alert_level)lua_tointeger(L, -1);
 	lua_getfield(L, conf, "track_server_health");
 	p->checks = lua_toboolean(L, -1);
+	settings_proxy(config_settings(), settings.name, &settings);
 	error = engine_proxy_add(instance_lock(), &settings, &p->engine, reason);
 	instance_unlock();
 	if (error)

@@ -8,6 +8,7 @@
 
 #include "cli.h"
 #include "config.h"
+#include "config.h"
 #include "descriptor.h"
 #include "instance.h"
 #include "transport.h"
@@ -177,6 +178,7 @@ static int transport_tick(lua_State *L)
 	if (e) {
 		engine_tick(e, now);
 		cli_tick(e, now);
+		config_tokens(e, now);
 		config_tokens(e, now);
 		busy = engine_busy(e) || engine_deadline(e, now) != UINT64_MAX;
 		instance_ticked(now);
