@@ -8,7 +8,6 @@
 
 #include "cli.h"
 #include "config.h"
-#include "config.h"
 #include "descriptor.h"
 #include "instance.h"
 #include "transport.h"
@@ -178,7 +177,6 @@ static int transport_tick(lua_State *L)
 	if (e) {
 		engine_tick(e, now);
 		cli_tick(e, now);
-		config_tokens(e, now);
 		config_tokens(e, now);
 		busy = engine_busy(e) || engine_deadline(e, now) != UINT64_MAX;
 		instance_ticked(now);
