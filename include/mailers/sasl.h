@@ -21,7 +21,7 @@
  *
  * SCRAM is without channel binding (gs2 header "n,,"). An iteration count below 4096 is refused, though RFC 5802
  * has no lower bound: RFC 7677 section 4 asks servers for that much, and less would only help whoever plays the
- * server to try passwords against our proof.
+ * server to try passwords against our proof. What is above SASL_ITERATIONS_MAX is refused as well; the reason says so.
  */
 #ifndef MAILERS_SASL_H
 #define MAILERS_SASL_H
@@ -117,6 +117,10 @@ bool sasl_initial(struct sasl *s, struct buffer *out);
  *   PROTOCOL  the challenge is none of this mechanism's, or proves that the server does not know the password
  *   INTERNAL  the crypto failed
  *   NOMEM, BOUND  <out> failed
+ *
+ * Not looked at, base64 or not, are LOGIN's prompts, which are meant for a person and differ between servers (first
+ * the user name is answered, then the password, a third is PROTOCOL), and the challenge before the first response
+ * ("334 ok, go on").
  *
  * On a failure nothing is appended and the attempt is over: the client cancels with "*" (RFC 4954 section 4), and
  * a further step fails in the same way.

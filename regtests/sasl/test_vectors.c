@@ -277,9 +277,12 @@ static void crypto__hash_refused__false_and_no_error_left(void **state)
 	assert_false(crypto_openssl.pbkdf2("p", 1, "s", 1, 4096, out));
 	assert_non_null(strstr(sasl_unfit(SASL_CRAM_MD5, &c, &crypto_openssl), "refuses MD5"));
 	assert_int_equal(sasl_choose(SASL_ALL & ~SASL_BIT(SASL_SCRAM_SHA_256), SASL_ALL, &c, &crypto_openssl), SASL_PLAIN);
-	assert_int_equal(EVP_set_default_properties(NULL, ""), 1);
 	assert_int_equal(ERR_GET_REASON(ERR_get_error()), 7);
 	assert_int_equal(ERR_get_error(), 0);
+	assert_false(crypto_openssl.digest(SASL_MD5, "abc", 3, out)); /* with an empty queue */
+	assert_false(crypto_openssl.hmac(SASL_MD5, "k", 1, "abc", 3, out));
+	assert_int_equal(ERR_get_error(), 0);
+	assert_int_equal(EVP_set_default_properties(NULL, ""), 1);
 	assert_true(crypto_openssl.digest(SASL_MD5, "abc", 3, out));
 }
 
