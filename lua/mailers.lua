@@ -124,7 +124,7 @@ end
 local function load_tls()
 	local api, places = load_module("tls-static", "luaopen_mailers_tls")
 	if not api then
-		local foreign = engine.tls_check and engine.tls_check()
+		local foreign = engine.tls_check()
 		if foreign then
 			refuse(foreign)
 		end
