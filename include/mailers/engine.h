@@ -169,7 +169,9 @@ size_t engine_abandon(struct engine *e, size_t most, uint64_t now_ms);
  * connection waits for engine_token_set(), at most until its pause after the failure is over.
  */
 int engine_token_wanted(struct engine *e);
-/* <token> (copied; the host wipes its own) is used from now on. OK, or NOMEM: the old one stays. */
+/* <token> (copied; the host wipes its own) is used from now on, and if it is another one, at once. OK; NOMEM: the old
+ * one stays; STATE: there is no such mailer, or it has no credentials.
+ */
 enum mailers_error engine_token_set(struct engine *e, int index, const char *token, uint64_t now_ms);
 /* The settings of mailer <index> (0 and up, in the order of their making); NULL beyond the last. Its credentials
  * are those that the host gave, also after engine_token_set().

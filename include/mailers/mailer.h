@@ -45,6 +45,7 @@
  * look as if it refused.
  */
 #define MAILER_HELO_MS          600000
+#define MAILER_PLAIN_MS         600000 /* between two lines about TLS that could not be had */
 
 /* The strings are copied, sni and verifyhost too. What wire.api, wire.context and credentials point to is the host's
  * and must outlive the engine; equal ones are one object, as mailer_same() compares their addresses.
@@ -78,6 +79,8 @@ struct mailer_session {
 	bool lingering;  /* counted in mailer.lingering, not in mailer.active */
 };
 
+struct mailer_token;
+
 struct mailer {
 	struct mailer_settings settings; /* its strings are the mailer's own copies, its numbers not 0 */
 	struct queue_ring ring;          /* routes to this mailer alone with something ready */
@@ -100,6 +103,11 @@ struct mailer {
 	bool suspended;                  /* by command: no connection is opened */
 	bool hurried;                    /* the process ends: tried each MAILER_RETRY_MS, whatever its state */
 	uint64_t helo_until_ms;          /* it refused EHLO; 0: it never did */
+
+	unsigned plain;                  /* connections to open without TLS, each because of one that could not have it */
+	uint64_t plain_said_ms;          /* when that was said last; 0: never */
+	struct mailer_token *token;      /* in place of the one in the settings; NULL: none was set */
+	bool token_refused;              /* and nobody was asked for another yet */
 
 	char error[400];                 /* why a session failed last, printable; "" when none ever did */
 	uint64_t error_ms;
@@ -152,6 +160,27 @@ void mailer_closed(struct mailer *m, struct mailer_session *s);
 void mailer_hurry(struct mailer *m);
 /* Milliseconds until the next connection may be opened. */
 uint32_t mailer_pause(const struct mailer *m, uint64_t now_ms);
+
+/* TLS that is merely opportunistic could not be had: the next connection goes without. Returns whether that is
+ * to be said: once in MAILER_PLAIN_MS.
+ */
+bool mailer_goes_plain(struct mailer *m, uint64_t now_ms);
+/* The kind of TLS of the connection that is opened now. */
+enum smtp_tls mailer_tls(struct mailer *m);
+
+/* Credentials with a token of their own, counted: an attempt may still use one that was replaced. */
+struct mailer_token {
+	unsigned refs;
+	struct sasl_credentials credentials;
+	size_t size; /* of the text */
+	char text[];
+};
+/* Takes a copy of <text> as the mailer's token; false without memory: the old one stays. */
+bool mailer_token_set(struct mailer *m, const char *text);
+/* What its sessions use; the second NULL when that is the settings' own. A reference to *<token> is taken. */
+const struct sasl_credentials *mailer_credentials(struct mailer *m, struct mailer_token **token);
+/* Gives a reference back, and wipes the token with the last; NULL is a no-op. */
+void mailer_token_release(struct mailer_token *token);
 
 /* It refused EHLO. Returns whether that is new. */
 bool mailer_refuses_ehlo(struct mailer *m, uint64_t now_ms);

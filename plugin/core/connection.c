@@ -32,25 +32,62 @@ static struct flight *connection_take(struct engine *e, struct connection *c)
 	return f;
 }
 
-struct connection *connection_new(struct engine *e, struct mailer *m, uint64_t now_ms)
+static struct smtp_client *connection_client(struct connection *c, struct buffer *dialogue, uint64_t now_ms)
 {
+	struct mailer *m = c->mailer;
 	struct smtp_client_settings settings = {
 		.helo = m->settings.helo,
 		.timeout_mail_ms = m->settings.timeout_mail_ms,
 		.timeout_final_ms = m->settings.timeout_final_ms,
 		.timeout_quit_ms = m->settings.timeout_quit_ms,
 		.helo_only = mailer_helo_only(m, now_ms),
+		.tls = c->tls,
+		.credentials = mailer_credentials(m, &c->token),
+		.crypto = m->settings.wire.api ? m->settings.wire.api->crypto : NULL,
+		.mechanisms = m->settings.mechanisms,
+		.auth_without_tls = m->settings.auth_without_tls,
+		.without = m->settings.without,
+		.dialogue = dialogue,
 	};
+
+	return smtp_client_new(&settings, now_ms);
+}
+
+struct connection *connection_open(struct mailer *m, enum smtp_tls tls, struct buffer *dialogue, uint64_t now_ms)
+{
 	struct connection *c = calloc(1, sizeof(*c));
 
 	if (!c)
 		return NULL;
 	c->mailer = m;
 	c->opened_ms = now_ms;
-	c->client = smtp_client_new(&settings, now_ms);
-	if (!c->client || (m->state != MAILER_DOWN && !connection_take(e, c))) {
-		smtp_client_free(c->client);
-		free(c);
+	c->tls = tls;
+	c->client = connection_client(c, dialogue, now_ms);
+	if (c->client)
+		c->wire = wire_new(c->client, &m->settings.wire);
+	if (c->wire)
+		return c;
+	connection_close(c);
+	return NULL;
+}
+
+void connection_close(struct connection *c)
+{
+	wire_free(c->wire);
+	smtp_client_free(c->client);
+	mailer_token_release(c->token);
+	free(c);
+}
+
+struct connection *connection_new(struct engine *e, struct mailer *m, uint64_t now_ms)
+{
+	enum smtp_tls tls = mailer_tls(m);
+	struct connection *c = connection_open(m, tls, NULL, now_ms);
+
+	if (!c || (m->state != MAILER_DOWN && !connection_take(e, c))) {
+		m->plain += tls != m->settings.tls;
+		if (c)
+			connection_close(c);
 		return NULL;
 	}
 	mailer_opened(m, &c->session);
@@ -87,21 +124,25 @@ static void connection_log_failure(struct engine *e, const struct mailer *m, con
 
 _Static_assert(sizeof(((struct mailer *)0)->error) == sizeof(((struct connection *)0)->reason), "a reason fits");
 
-static void connection_failed(struct engine *e, struct connection *c, const struct smtp_client_event *ev,
-                              uint64_t now_ms)
+/* TLS could not be had, and need not be. */
+static void connection_goes_plain(struct engine *e, struct connection *c, uint64_t now_ms)
 {
-	struct failure f = failure_of_session(ev, c->mailer->settings.tls, c->session.ready);
 	struct mailer *m = c->mailer;
-	bool changed = false, news;
 
-	mailer_ended(m, &c->session);
-	snprintf(c->reason, sizeof(c->reason), "%s at %s%s%s", mailers_error_text(ev->error),
-	         smtp_stage_name(ev->stage), ev->reply[0] ? ": " : "", ev->reply);
-	news = m->state == MAILER_UP || strcmp(m->error, c->reason);
+	if (mailer_goes_plain(m, now_ms))
+		engine_log(e, ALERT_LEVEL_WARNING, "mailers: mailer %s (%s) without TLS from here on: %s; tried again with "
+		           "each new connection", m->settings.name, m->settings.address, c->reason);
+}
+
+/* It is the mailer's fault, or memory is short. */
+static void connection_blames(struct engine *e, struct connection *c, enum failure_blame blame, uint64_t now_ms)
+{
+	struct mailer *m = c->mailer;
+	bool changed = false, news = m->state == MAILER_UP || strcmp(m->error, c->reason);
+
 	memcpy(m->error, c->reason, sizeof(m->error));
 	m->error_ms = now_ms;
-	c->failed = f.charges;
-	if (f.blame == FAILURE_NOBODY)
+	if (blame == FAILURE_NOBODY)
 		mailer_faltered(m, now_ms);
 	else
 		changed = mailer_failed(m, &c->session, now_ms);
@@ -111,6 +152,22 @@ static void connection_failed(struct engine *e, struct connection *c, const stru
 	} else if (news) {
 		connection_log_failure(e, m, c->reason, now_ms);
 	}
+}
+
+static void connection_failed(struct engine *e, struct connection *c, const struct smtp_client_event *ev,
+                              uint64_t now_ms)
+{
+	struct failure f = failure_of_session(ev, &c->mailer->settings, c->session.ready);
+
+	mailer_ended(c->mailer, &c->session);
+	snprintf(c->reason, sizeof(c->reason), "%s at %s%s%s", mailers_error_text(ev->error),
+	         smtp_stage_name(ev->stage), ev->reply[0] ? ": " : "", ev->reply);
+	c->failed = f.charges;
+	engine_token_failed(c->mailer, ev);
+	if (f.blame == FAILURE_TLS)
+		connection_goes_plain(e, c, now_ms);
+	else
+		connection_blames(e, c, f.blame, now_ms);
 }
 
 static void connection_ready(struct engine *e, struct connection *c, uint64_t now_ms)
@@ -248,7 +305,7 @@ void connection_run(struct engine *e, struct connection *c, uint64_t now_ms)
 		connection_events(e, c, now_ms);
 	while (!c->ended && !c->session.lingering && smtp_client_accepts(c->client) &&
 	       connection_submit(e, c, now_ms));
-	if (!c->ended && smtp_client_want(c->client) == SMTP_CLIENT_WANT_SUBMIT)
+	if (!c->ended && wire_want(c->wire) == SMTP_CLIENT_WANT_SUBMIT)
 		smtp_client_quit(c->client, now_ms);
 }
 
@@ -294,12 +351,11 @@ void connection_tick(struct engine *e, struct connection *c, uint64_t now_ms)
 void connection_free(struct engine *e, struct connection *c, uint64_t now_ms)
 {
 	if (!c->ended) {
-		smtp_client_eof(c->client, now_ms);
+		wire_eof(c->wire, now_ms);
 		connection_events(e, c, now_ms);
 	}
 	mailer_closed(c->mailer, &c->session);
-	smtp_client_free(c->client);
-	free(c);
+	connection_close(c);
 }
 
 uint64_t connection_deadline(const struct connection *c)

@@ -24,6 +24,7 @@
 #include <mailers/buffer.h>
 #include <mailers/engine.h>
 #include <mailers/smtp_client.h>
+#include <mailers/wire.h>
 
 /* A mailer of a proxy. */
 struct engine_member {
@@ -85,13 +86,16 @@ struct flight {
 #define FLIGHT_RETRY_MS     5000u   /* the pause of an alert after its first try; doubled with each ... */
 #define FLIGHT_RETRY_MAX_MS 600000u /* ... up to here, jitter included */
 
-/* One mail waits for its final reply while the next one's envelope is on the way. */
-#define CONNECTION_FLIGHTS 2
+/* As many as a client takes before it has answered the first. */
+#define CONNECTION_FLIGHTS SMTP_CLIENT_WINDOW_MAILS
 
 struct connection {
 	struct mailer *mailer;
 	struct mailer_session session;
 	struct smtp_client *client;
+	struct wire *wire;
+	enum smtp_tls tls;              /* that of its mailer, or none when that could not be had */
+	struct mailer_token *token;     /* that the client uses; NULL: none of the mailer's own */
 	struct flight flights[CONNECTION_FLIGHTS];
 	uint64_t id;                    /* never used again */
 	unsigned taken;                 /* mails so far */
@@ -199,6 +203,9 @@ void engine_record_fate(struct engine *e, const struct queue_envelope *env, cons
 size_t engine_record_lost(const struct engine *e, const struct engine_record *record);
 void engine_record_free(struct engine *e);
 
+/* engine_token.c. Looks whether a session failed because of its token. */
+void engine_token_failed(struct mailer *m, const struct smtp_client_event *ev);
+
 /* failure.c */
 enum failure_blame {
 	FAILURE_NOBODY = 0, /* memory was short here */
@@ -210,7 +217,8 @@ struct failure {
 	bool charges; /* the oldest mail on the way a try, as it may be the mail that breaks the session */
 };
 /* <established>: mails could be submitted. */
-struct failure failure_of_session(const struct smtp_client_event *ev, enum smtp_tls tls, bool established);
+struct failure failure_of_session(const struct smtp_client_event *ev, const struct mailer_settings *settings,
+                                  bool established);
 /* What an outcome is to the queue. */
 enum queue_outcome failure_of_recipient(enum smtp_outcome outcome);
 
@@ -240,7 +248,12 @@ void flight_give_up(struct engine *e, struct queue_envelope *env, enum engine_fa
 /* The pause of an alert before its next try after <attempts> (1 and up), in milliseconds. */
 uint32_t flight_backoff(uint64_t id, unsigned attempts);
 
-/* connection.c. A connection to <m> that has taken a mail, or is to probe it; NULL when there was none to take, or no
+/* connection.c. A connection to <m> with client and wire, and nothing else; NULL without memory. <dialogue>: as in
+ * smtp_client_settings.
+ */
+struct connection *connection_open(struct mailer *m, enum smtp_tls tls, struct buffer *dialogue, uint64_t now_ms);
+void connection_close(struct connection *c);
+/* A connection to <m> that has taken a mail, or is to probe it; NULL when there was none to take, or no
  * memory.
  */
 struct connection *connection_new(struct engine *e, struct mailer *m, uint64_t now_ms);

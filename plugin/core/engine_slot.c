@@ -97,7 +97,7 @@ void engine_connected(struct engine *e, int slot, uint64_t now_ms)
 	if (!c)
 		return;
 	c->connected = true;
-	smtp_client_connected(c->client, now_ms);
+	wire_connected(c->wire, now_ms);
 }
 
 enum engine_want engine_want(const struct engine *e, int slot)
@@ -106,13 +106,13 @@ enum engine_want engine_want(const struct engine *e, int slot)
 
 	if (!c)
 		return ENGINE_WANT_CLOSE;
-	switch (smtp_client_want(c->client)) {
+	switch (wire_want(c->wire)) {
 	case SMTP_CLIENT_WANT_READ:
 		return ENGINE_WANT_READ;
 	case SMTP_CLIENT_WANT_WRITE:
 		return ENGINE_WANT_WRITE;
-	case SMTP_CLIENT_WANT_TLS:
-	case SMTP_CLIENT_WANT_SUBMIT: /* cannot be: connection_run() submits or quits */
+	case SMTP_CLIENT_WANT_TLS:    /* cannot be: the wire begins it */
+	case SMTP_CLIENT_WANT_SUBMIT: /* nor this: connection_run() submits or quits */
 	case SMTP_CLIENT_WANT_CLOSE:
 		break;
 	}
@@ -123,21 +123,21 @@ size_t engine_need(const struct engine *e, int slot)
 {
 	const struct connection *c = engine_connection(e, slot);
 
-	return c ? smtp_client_need(c->client) : 0;
+	return c ? wire_need(c->wire) : 0;
 }
 
 bool engine_encrypted(const struct engine *e, int slot)
 {
-	(void)e;
-	(void)slot;
-	return false;
+	const struct connection *c = engine_connection(e, slot);
+
+	return c && wire_encrypted(c->wire);
 }
 
 size_t engine_peek(const struct engine *e, int slot, const char **data)
 {
 	const struct connection *c = engine_connection(e, slot);
 
-	return c ? smtp_client_peek(c->client, data) : 0;
+	return c ? wire_peek(c->wire, data) : 0;
 }
 
 void engine_ack(struct engine *e, int slot, size_t n, uint64_t now_ms)
@@ -146,7 +146,7 @@ void engine_ack(struct engine *e, int slot, size_t n, uint64_t now_ms)
 
 	if (!c)
 		return;
-	smtp_client_ack(c->client, n, now_ms);
+	wire_ack(c->wire, n, now_ms);
 	connection_run(e, c, now_ms);
 }
 
@@ -156,7 +156,7 @@ void engine_feed(struct engine *e, int slot, const char *data, size_t len, uint6
 
 	if (!c)
 		return;
-	smtp_client_feed(c->client, data, len, now_ms);
+	wire_feed(c->wire, data, len, now_ms);
 	connection_run(e, c, now_ms);
 }
 
@@ -166,7 +166,7 @@ void engine_eof(struct engine *e, int slot, uint64_t now_ms)
 
 	if (!c)
 		return;
-	smtp_client_eof(c->client, now_ms);
+	wire_eof(c->wire, now_ms);
 	connection_run(e, c, now_ms);
 }
 

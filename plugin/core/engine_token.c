@@ -1,28 +1,65 @@
 /*
  * engine_token - OAuth access tokens that a server refuses, and the new ones that the host reads then.
+ *
+ * A token lives for an hour or so, and whoever renews it writes it into a file. So a refusal asks the host for that file's
+ * contents before the next try; when they are new, that try comes at once.
+ *
+ * Called by connection.c, and by the host after each tick.
  */
+#include <string.h>
+
 #include "engine_internal.h"
+
+void engine_token_failed(struct mailer *m, const struct smtp_client_event *ev)
+{
+	if (ev->stage == SMTP_STAGE_AUTH && ev->code / 100 == 5 && m->settings.credentials &&
+	    m->settings.credentials->token)
+		m->token_refused = true;
+}
+
+static struct mailer *engine_mailer_at(const struct engine *e, int index)
+{
+	struct mailer *m = index < 0 ? NULL : e->mailers;
+
+	while (m && index--)
+		m = m->next;
+	return m;
+}
 
 int engine_token_wanted(struct engine *e)
 {
-	(void)e;
+	struct mailer *m;
+	int i = 0;
+
+	for (m = e->mailers; m; m = m->next, i++) {
+		if (m->token_refused) {
+			m->token_refused = false;
+			return i;
+		}
+	}
 	return -1;
 }
 
 enum mailers_error engine_token_set(struct engine *e, int index, const char *token, uint64_t now_ms)
 {
-	(void)e;
-	(void)index;
-	(void)token;
+	struct mailer *m = engine_mailer_at(e, index);
+	const char *old;
+
 	(void)now_ms;
+	if (!m || !m->settings.credentials)
+		return MAILERS_ERR_STATE;
+	old = m->token ? m->token->text : m->settings.credentials->token;
+	if (old && !strcmp(old, token))
+		return MAILERS_OK; /* the refused one again: its pause goes on */
+	if (!mailer_token_set(m, token))
+		return MAILERS_ERR_NOMEM;
+	mailer_hurry(m);
 	return MAILERS_OK;
 }
 
 const struct mailer_settings *engine_mailer_settings(const struct engine *e, int index)
 {
-	const struct mailer *m = index < 0 ? NULL : e->mailers;
+	const struct mailer *m = engine_mailer_at(e, index);
 
-	while (m && index--)
-		m = m->next;
 	return m ? &m->settings : NULL;
 }

@@ -61,14 +61,21 @@ static const enum queue_outcome failure_outcomes[] = {
 	[SMTP_OUTCOME_UNKNOWN]  = QUEUE_DEFERRED,
 };
 
-struct failure failure_of_session(const struct smtp_client_event *ev, enum smtp_tls tls, bool established)
+/* May a session do without TLS? Not when it would say credentials in plain text that are not to be said so. */
+static bool failure_spares_tls(const struct mailer_settings *s)
+{
+	return s->tls == SMTP_TLS_OPPORTUNISTIC && (!s->credentials || s->auth_without_tls);
+}
+
+struct failure failure_of_session(const struct smtp_client_event *ev, const struct mailer_settings *settings,
+                                  bool established)
 {
 	const struct failure_stage *row = &failure_stages[ev->stage];
 	struct failure f = { .blame = row->blame, .charges = row->said && established };
 
 	if (ev->error == MAILERS_ERR_NOMEM)
 		return (struct failure){ .blame = FAILURE_NOBODY };
-	if (f.blame == FAILURE_TLS && (established || tls != SMTP_TLS_OPPORTUNISTIC))
+	if (f.blame == FAILURE_TLS && (established || !failure_spares_tls(settings)))
 		f.blame = FAILURE_MAILER;
 	return f;
 }

@@ -85,6 +85,7 @@ void mailer_free(struct mailer *m)
 	for (i = 0; i < MAILER_STRINGS; i++)
 		free((char *)*mailer_string(&m->settings, i));
 	free(m->rings);
+	mailer_token_release(m->token);
 	free(m);
 }
 
@@ -317,6 +318,61 @@ const char *mailer_state_name(enum mailer_state state)
 	};
 
 	return (size_t)state < sizeof(names) / sizeof(*names) ? names[state] : "unknown";
+}
+
+/* --- TLS and tokens --- */
+
+bool mailer_goes_plain(struct mailer *m, uint64_t now_ms)
+{
+	bool said = m->plain_said_ms && now_ms - m->plain_said_ms < MAILER_PLAIN_MS;
+
+	m->plain++;
+	if (!said)
+		m->plain_said_ms = now_ms;
+	return !said;
+}
+
+enum smtp_tls mailer_tls(struct mailer *m)
+{
+	if (m->settings.tls != SMTP_TLS_OPPORTUNISTIC || !m->plain)
+		return m->settings.tls;
+	m->plain--;
+	return SMTP_TLS_NONE;
+}
+
+bool mailer_token_set(struct mailer *m, const char *text)
+{
+	size_t size = strlen(text) + 1;
+	struct mailer_token *token = calloc(1, sizeof(*token) + size);
+
+	if (!token)
+		return false;
+	memcpy(token->text, text, size);
+	token->refs = 1;
+	token->size = size;
+	if (m->settings.credentials)
+		token->credentials = *m->settings.credentials;
+	token->credentials.token = token->text;
+	mailer_token_release(m->token);
+	m->token = token;
+	return true;
+}
+
+const struct sasl_credentials *mailer_credentials(struct mailer *m, struct mailer_token **token)
+{
+	*token = m->token;
+	if (!m->token)
+		return m->settings.credentials;
+	m->token->refs++;
+	return &m->token->credentials;
+}
+
+void mailer_token_release(struct mailer_token *token)
+{
+	if (!token || --token->refs)
+		return;
+	sasl_wipe(token->text, token->size);
+	free(token);
 }
 
 /* --- EHLO --- */

@@ -51,6 +51,7 @@ struct peer_connection {
 	bool mail, data;                 /* an envelope is open; a message comes in */
 	char message[16384];
 	size_t message_len, nrcpt;
+	size_t bdat;                     /* bytes of a chunk that are still to come */
 	char rcpt[PEER_RCPTS][40];
 };
 
@@ -59,6 +60,7 @@ struct peer {
 	uint64_t now;
 	enum peer_mode mode;
 	bool plain;                      /* no PIPELINING */
+	bool chunking;                   /* CHUNKING */
 	unsigned maxconn;                /* 0: as usual */
 	struct engine_proxy_settings proxy; /* of peer_proxy(), where it says nothing else */
 	struct mailer_settings mailer;   /* of peer_mailer(), the same */
@@ -88,15 +90,18 @@ static inline const char *peer_default(const struct peer *p, const struct peer_c
 	case AT_GREETING:
 		return "220 mx ESMTP";
 	case AT_EHLO:
-		return p->plain ? "250-mx\r\n250 8BITMIME" : "250-mx\r\n250-8BITMIME\r\n250 PIPELINING";
+		if (p->plain)
+			return p->chunking ? "250-mx\r\n250-CHUNKING\r\n250 8BITMIME" : "250-mx\r\n250 8BITMIME";
+		return p->chunking ? "250-mx\r\n250-8BITMIME\r\n250-CHUNKING\r\n250 PIPELINING" :
+		       "250-mx\r\n250-8BITMIME\r\n250 PIPELINING";
 	case AT_MAIL:
 		return c->mail ? "503 nested MAIL" : "250 2.1.0 Ok";
 	case AT_RCPT:
 		return c->mail ? "250 2.1.5 Ok" : "503 need MAIL";
 	case AT_DATA:
 		return c->nrcpt ? "354 go on" : "503 need RCPT";
-	case AT_MESSAGE:
-		return "250 2.0.0 queued";
+	case AT_MESSAGE: /* of a BDAT too */
+		return c->nrcpt ? "250 2.0.0 queued" : "503 need RCPT";
 	case AT_QUIT:
 		return "221 bye";
 	default:
@@ -175,7 +180,7 @@ static inline void peer_answer(struct peer *p, struct peer_connection *c, const 
 		peer_copy_after(c->rcpt[c->nrcpt++], sizeof(c->rcpt[0]), what, "TO:<", '>');
 	if (at == AT_DATA && reply[0] == '3')
 		c->data = true;
-	if (at == AT_MESSAGE && (reply[0] == '2' || reply == PEER_TAKE_CLOSE))
+	if (at == AT_MESSAGE && c->nrcpt && (reply[0] == '2' || reply == PEER_TAKE_CLOSE))
 		peer_take(p, c, address);
 	if (at == AT_MESSAGE || at == AT_RSET) {
 		c->mail = false;
@@ -203,6 +208,8 @@ static inline void peer_line(struct peer *p, struct peer_connection *c, const ch
 		memcpy(c->message + c->message_len, line, n);
 		memcpy(c->message + c->message_len + n, "\r\n", 2);
 		c->message_len += n + 2;
+	} else if (sscanf(line, "BDAT %zu LAST", &c->bdat) == 1) {
+		assert_true(c->bdat && c->bdat < sizeof(c->message));
 	} else {
 		for (i = 0; strncmp(line, verbs[i].verb, strlen(verbs[i].verb)); i++)
 			assert_true(i + 1 < sizeof(verbs) / sizeof(*verbs)); /* the client says nothing else */
@@ -210,14 +217,39 @@ static inline void peer_line(struct peer *p, struct peer_connection *c, const ch
 	}
 }
 
+/* The last chunk of a message; false while not all of it is there. */
+static inline bool peer_chunk(struct peer *p, struct peer_connection *c, const char *address)
+{
+	size_t n = c->bdat;
+
+	if (c->in_len < n)
+		return false;
+	memcpy(c->message, c->in, n);
+	c->message[n] = '\0';
+	c->bdat = 0;
+	c->in_len -= n;
+	memmove(c->in, c->in + n, c->in_len);
+	peer_answer(p, c, address, AT_MESSAGE, c->message);
+	return true;
+}
+
 /* The server reads what has come. */
 static inline void peer_serve(struct peer *p, struct peer_connection *c, const char *address)
 {
 	char *end;
 
-	while (!c->mute && !c->closed && c->in_len && (end = memchr(c->in, '\n', c->in_len))) {
-		size_t n = (size_t)(end - c->in) + 1;
+	while (!c->mute && !c->closed && c->in_len) {
+		size_t n;
 
+		if (c->bdat) {
+			if (!peer_chunk(p, c, address))
+				break;
+			continue;
+		}
+		end = memchr(c->in, '\n', c->in_len);
+		if (!end)
+			break;
+		n = (size_t)(end - c->in) + 1;
 		assert_true(n >= 2 && end[-1] == '\r');
 		end[-1] = '\0';
 		peer_line(p, c, address, c->in);

@@ -37,6 +37,7 @@ static const char *chaos(struct peer *p, const char *address, enum peer_stage at
 struct ways {
 	enum peer_mode mode;
 	bool plain;             /* no PIPELINING */
+	bool chunking;
 	size_t alerts;          /* bound of a queue; 0: the usual */
 	bool failover;          /* the second server stands in for the first */
 	bool drain;             /* at last the process ends, in a short time */
@@ -134,6 +135,7 @@ static void run(const struct ways *ways)
 	p->engine = engine_new(&(struct engine_settings){ .token = "token", .limits.alerts = ways->alerts,
 	                                                  .max_age_ms = 600000 });
 	p->plain = ways->plain;
+	p->chunking = ways->chunking;
 	p->random = ways->seed;
 	p->hook = chaos;
 	p->proxy.mode = ways->failover ? ENGINE_MODE_FAILOVER : ENGINE_MODE_ALL;
@@ -180,6 +182,8 @@ static void order__servers_fail_at_random__is_kept(void **state)
 	for (mode = 0; mode < PEER_MODES; mode++) {
 		run(&(struct ways){ .mode = mode, .seed = 0x9E3779B97F4A7C15 });
 		run(&(struct ways){ .mode = mode, .plain = true, .seed = 0xD6E8FEB86659FD93 });
+		run(&(struct ways){ .mode = mode, .chunking = true, .seed = 0xA0761D6478BD642F });
+		run(&(struct ways){ .mode = mode, .chunking = true, .plain = true, .seed = 0xE7037ED1A0B428DB });
 	}
 }
 
@@ -197,7 +201,8 @@ static void order__servers_stand_in_for_each_other__is_kept(void **state)
 	(void)state;
 	for (mode = 0; mode < PEER_MODES; mode++) {
 		run(&(struct ways){ .mode = mode, .failover = true, .seed = 0x2545F4914F6CDD1D + mode });
-		run(&(struct ways){ .mode = mode, .failover = true, .drain = true, .seed = 0xDA942042E4DD58B5 + mode });
+		run(&(struct ways){ .mode = mode, .failover = true, .drain = true, .chunking = true,
+		                    .seed = 0xDA942042E4DD58B5 + mode });
 	}
 	run(&(struct ways){ .failover = true, .alerts = 5, .drain = true, .seed = 0x369DEA0F31A53F85 });
 }
