@@ -301,14 +301,16 @@ static int tls_file_use_chain(SSL_CTX *ctx, const struct tls_file *f)
 /* The key of <f>: 1, 0 when it has none, or -1. */
 static int tls_file_use_key(SSL_CTX *ctx, const struct tls_file *f)
 {
-	BIO *bio = BIO_new_mem_buf(f->data, (int)f->len);
-	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, tls_file_no_passphrase, NULL) : NULL;
-	int n = -1;
+	static const char mark[] = "PRIVATE KEY-----"; /* OpenSSL says the same of none and of a bad one */
+	EVP_PKEY *key;
+	BIO *bio;
+	int n;
 
-	if (key)
-		n = SSL_CTX_use_PrivateKey(ctx, key) ? 1 : -1;
-	else if (bio && tls_file_at_end())
-		n = 0;
+	if (!f->len || !memmem(f->data, f->len, mark, sizeof(mark) - 1))
+		return 0;
+	bio = BIO_new_mem_buf(f->data, (int)f->len);
+	key = bio ? PEM_read_bio_PrivateKey(bio, NULL, tls_file_no_passphrase, NULL) : NULL;
+	n = key && SSL_CTX_use_PrivateKey(ctx, key) ? 1 : -1;
 	EVP_PKEY_free(key);
 	BIO_free(bio);
 	return n;
@@ -328,7 +330,7 @@ static bool tls_file_use_crt(SSL_CTX *ctx, const struct tls_file *f, const char 
 	default:
 		if (ERR_GET_REASON(ERR_peek_error()) == X509_R_KEY_VALUES_MISMATCH)
 			tls_text_print(reason, TLS_REASON_SIZE, "crt: the private key in %s is not that of its first "
-			               "certificate; the server's certificate comes first, then the chain", path);
+			               "certificate; the certificate comes first, then its chain", path);
 		else
 			tls_text_print(reason, TLS_REASON_SIZE, "crt: the private key in %s cannot be read; it must be in "
 			               "PEM format, without a passphrase", path);
