@@ -4,17 +4,18 @@
  *
  *   From: <from>
  *   To: <to>
- *   Date: <date>
+ *   Date: <date>                                    (left out without one)
  *   Subject: [HAProxy Alert] <text>
  *   Message-ID: <<message_id>>
  *   MIME-Version: 1.0
  *   Content-Type: text/plain; charset=us-ascii      (utf-8 when from, to or text holds a byte above 127)
  *   Content-Transfer-Encoding: 7bit                 (8bit then)
  *   Auto-Submitted: auto-generated
- *   empty line, <text>, empty line
+ *   empty line, <body> or <text>, empty line
  *
  * Line ends are CRLF only. No byte of a field can start a line: CR, LF and every other control
- * byte but TAB becomes a space; all other bytes are written as they are, in headers too.
+ * byte but TAB becomes a space; all other bytes are written as they are, in headers too. LF alone ends a line of
+ * <body>, where each line is cleaned and broken like <text>.
  *
  * A line of up to MESSAGE_LINE_MAX bytes is never folded. A longer one is broken like this, and never
  * inside of a UTF-8 character:
@@ -41,9 +42,10 @@ struct message_fields {
 	const char *date;       /* RFC 5322 date-time */
 	const char *text;       /* the alert's text: subject and body */
 	const char *message_id; /* without <>, the same at each try; without it the header is left out */
+	const char *body;       /* NULL: <text>; else lines, and <text> is the subject alone */
 };
 
-/* Appends the message to <out>, which must be at the start of a line; it ends with <text> CRLF CRLF
+/* Appends the message to <out>, which must be at the start of a line; it ends with <text> or <body>, CRLF CRLF
  * and is not dot-stuffed (that belongs to DATA). A failure, of memory for a scratch line too, is <out>'s
  * error; what was appended before it is no whole message.
  */

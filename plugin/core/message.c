@@ -23,7 +23,7 @@ static const struct message_header {
 } message_headers[] = {
 	{ "From: ", offsetof(struct message_fields, from), "", false },
 	{ "To: ", offsetof(struct message_fields, to), "", false },
-	{ "Date: ", offsetof(struct message_fields, date), "", false },
+	{ "Date: ", offsetof(struct message_fields, date), "", true },
 	{ "Subject: [HAProxy Alert] ", offsetof(struct message_fields, text), "", false },
 	{ "Message-ID: <", offsetof(struct message_fields, message_id), ">", true },
 };
@@ -56,19 +56,21 @@ static bool message_has_high_byte(const char *text)
 	return false;
 }
 
-/* Appends <text> with a space for each control byte. */
-static void message_clean(struct buffer *line, const char *text)
+/* Appends <text>, of <len> bytes, with a space for each control byte. */
+static void message_clean(struct buffer *line, const char *text, size_t len)
 {
 	size_t n;
 
-	while (*text) {
-		for (n = 0; text[n] && !message_is_control(text[n]); n++)
+	while (len) {
+		for (n = 0; n < len && !message_is_control(text[n]); n++)
 			;
 		buffer_add(line, text, n);
 		text += n;
-		if (*text) {
+		len -= n;
+		if (len) {
 			buffer_add(line, " ", 1);
 			text++;
+			len--;
 		}
 	}
 }
@@ -170,7 +172,7 @@ static void message_put_fields(const struct message_fields *fields, struct buffe
 			continue;
 		buffer_clear(line);
 		buffer_puts(line, h->name);
-		message_clean(line, value);
+		message_clean(line, value, strlen(value));
 		buffer_puts(line, h->end);
 		if (buffer_error(line))
 			return;
@@ -178,10 +180,29 @@ static void message_put_fields(const struct message_fields *fields, struct buffe
 	}
 }
 
+/* The body, line by line through <line>. */
+static void message_put_lines(const struct message_fields *fields, struct buffer *line, struct buffer *out)
+{
+	const char *text = fields->body, *end;
+
+	if (!text)
+		text = message_field(fields, offsetof(struct message_fields, text));
+	for (; ; text = end + 1) {
+		end = fields->body ? strchr(text, '\n') : NULL;
+		buffer_clear(line);
+		message_clean(line, text, end ? (size_t)(end - text) : strlen(text));
+		if (buffer_error(line))
+			return;
+		message_put_body(out, line->data, line->len);
+		if (!end)
+			return;
+	}
+}
+
 void message_build(const struct message_fields *fields, struct buffer *out)
 {
 	bool high = message_has_high_byte(fields->from) || message_has_high_byte(fields->to) ||
-	            message_has_high_byte(fields->text);
+	            message_has_high_byte(fields->text) || message_has_high_byte(fields->body);
 	struct buffer line = { 0 };
 
 	message_put_fields(fields, &line, out);
@@ -194,11 +215,7 @@ void message_build(const struct message_fields *fields, struct buffer *out)
 	              "Auto-Submitted: auto-generated\r\n"
 	              "\r\n",
 	              high ? "utf-8" : "us-ascii", high ? "8bit" : "7bit");
-	buffer_clear(&line);
-	message_clean(&line, message_field(fields, offsetof(struct message_fields, text)));
-	if (buffer_error(&line))
-		goto end;
-	message_put_body(out, line.data, line.len);
+	message_put_lines(fields, &line, out);
 	buffer_puts(out, "\r\n");
 end:
 	/* The caller looks at <out> alone. */

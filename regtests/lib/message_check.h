@@ -85,22 +85,40 @@ static inline const char *message_check_header(const char **p, const char *msg_e
 	return NULL;
 }
 
-/* Do the lines from <p> to <end> hold <text> and then one empty line? */
-static inline const char *message_check_body(const char *p, const char *end, const char *text)
+/* Do the lines at *<p> hold the <whole> bytes of <text>? Moves *<p> behind them. */
+static inline const char *message_check_lines(const char **p, const char *end, const char *text, size_t whole)
 {
-	size_t len, i, lines = 0, whole = strlen(text);
+	size_t len, i, lines = 0, left = whole;
 
 	do {
-		len = message_check_line(p, end);
+		len = message_check_line(*p, end);
 		if (len == (size_t)-1 || len > MESSAGE_LINE_MAX)
 			return "a body line is bad or too long";
 		if (lines++ && (!len || whole <= MESSAGE_LINE_MAX))
 			return "the body is broken without need";
-		for (i = 0; i < len; i++)
-			if (!*text || message_check_clean(*text++) != p[i])
+		for (i = 0; i < len; i++, left--)
+			if (!left || message_check_clean(*text++) != (*p)[i])
 				return "the body holds something else";
-		p += len + 2;
-	} while (*text);
+		*p += len + 2;
+	} while (left);
+	return NULL;
+}
+
+/* Do the lines from <p> to <end> hold <text>, or the lines of <body>, and then one empty line? */
+static inline const char *message_check_body(const char *p, const char *end, const char *text, const char *body)
+{
+	const char *wrong, *lf;
+
+	if (!body)
+		wrong = message_check_lines(&p, end, text, strlen(text));
+	else
+		do {
+			lf = strchr(body, '\n');
+			wrong = message_check_lines(&p, end, body, lf ? (size_t)(lf - body) : strlen(body));
+			body = lf ? lf + 1 : NULL;
+		} while (body && !wrong);
+	if (wrong)
+		return wrong;
 	return end - p == 2 && !memcmp(p, "\r\n", 2) ? NULL : "the body does not end in one empty line";
 }
 
@@ -109,7 +127,7 @@ static inline const char *message_check(const struct message_fields *fields, con
 {
 	const char *text = message_check_text(fields->text), *end = msg + len;
 	bool high = false;
-	const char *wrong, *all[] = { fields->from, fields->to, fields->text };
+	const char *wrong, *all[] = { fields->from, fields->to, fields->text, fields->body };
 	const struct { const char *name, *value, *end; } headers[] = {
 		{ "From: ", message_check_text(fields->from), "" },
 		{ "To: ", message_check_text(fields->to), "" },
@@ -122,13 +140,13 @@ static inline const char *message_check(const struct message_fields *fields, con
 		{ "Auto-Submitted: ", "auto-generated", "" },
 	};
 
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < 4; i++)
 		for (const char *p = message_check_text(all[i]); *p; p++)
 			high = high || (unsigned char)*p > 127;
 	for (size_t i = 0; i < sizeof(headers) / sizeof(*headers); i++) {
 		const char *value = headers[i].value;
 
-		if (i == 4 && !*value)
+		if ((i == 2 || i == 4) && !*value)
 			continue;
 		if (high && i == 6)
 			value = "utf-8";
@@ -140,7 +158,7 @@ static inline const char *message_check(const struct message_fields *fields, con
 	}
 	if (end - msg < 2 || memcmp(msg, "\r\n", 2))
 		return "the headers do not end where they should";
-	return message_check_body(msg + 2, end, text);
+	return message_check_body(msg + 2, end, text, fields->body);
 }
 
 /* Does HAProxy's own mail sink, which knows the end only as an empty line followed by a dot, find it

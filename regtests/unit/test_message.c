@@ -95,7 +95,6 @@ static void message__empty_or_missing_fields__still_a_message(void **state)
 	const char *expected =
 		"From: \r\n"
 		"To: \r\n"
-		"Date: \r\n"
 		"Subject: [HAProxy Alert] \r\n"
 		"MIME-Version: 1.0\r\n"
 		"Content-Type: text/plain; charset=us-ascii\r\n"
@@ -362,6 +361,33 @@ static void message__long_list_without_spaces__is_folded_after_commas(void **sta
 	free(message);
 }
 
+static void message__body_of_its_own__is_lines_below_the_subject(void **state)
+{
+	static const char *const bodies[] = { "", "one", "one\ntwo", "a\r\nb\x01", ".\n.." };
+	struct message_fields fields = ordinary;
+	char *message, *longest;
+	size_t i;
+
+	(void)state;
+	fields.text = "2 alerts for be";
+	for (i = 0; i < sizeof(bodies) / sizeof(*bodies); i++) {
+		fields.body = bodies[i];
+		free(build(&fields, NULL));
+	}
+	fields.body = "2 alerts\nfirst\nsecond";
+	message = build(&fields, NULL);
+	assert_non_null(strstr(message, "Subject: [HAProxy Alert] 2 alerts for be\r\n"));
+	assert_non_null(strstr(message, "\r\n\r\n2 alerts\r\nfirst\r\nsecond\r\n\r\n"));
+	free(message);
+	fields.body = "caf\xc3\xa9";
+	message = build(&fields, NULL);
+	assert_non_null(strstr(message, "charset=utf-8"));
+	free(message);
+	fields.body = longest = repeat("word ", 3000); /* each line is broken alone */
+	longest[5000] = longest[5100] = '\n';
+	free(build(&fields, NULL));
+}
+
 static void message__longer_than_the_native_limit__is_sent_whole(void **state)
 {
 	struct message_fields fields = ordinary;
@@ -478,6 +504,7 @@ int main(void)
 		cmocka_unit_test(message__run_before_a_long_word__is_not_split),
 		cmocka_unit_test(message__hard_break__not_inside_of_a_character),
 		cmocka_unit_test(message__long_list_without_spaces__is_folded_after_commas),
+		cmocka_unit_test(message__body_of_its_own__is_lines_below_the_subject),
 		cmocka_unit_test(message__longer_than_the_native_limit__is_sent_whole),
 		cmocka_unit_test(message__appended__leaves_what_was_there),
 		cmocka_unit_test(message__allocation_or_limit_fails__is_an_error_of_out),
