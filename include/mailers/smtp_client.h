@@ -7,7 +7,8 @@
  * while smtp_client_accepts(), then looks at smtp_client_want(). All times are milliseconds of one
  * monotonic clock of the host's. No function blocks, aborts or calls back.
  *
- *   connect -> greeting -> EHLO (or HELO) -> ready: idle <-> transactions -> QUIT -> closing -> over
+ *   connect -> [TLS] -> greeting -> EHLO -> [STARTTLS -> TLS -> EHLO] -> [AUTH] -> ready     (or HELO -> ready)
+ *   ready: idle <-> transactions -> QUIT -> closing -> over
  *
  * Transactions are answered in the order of their submission (but see smtp_client_deadline() for those
  * that are given back). With PIPELINING (RFC 2920) the envelope and DATA go out as one group, and the
@@ -16,9 +17,9 @@
  * host that cannot read while it sends must not be overrun by replies.
  *
  * With CHUNKING (RFC 3030) the body goes as BDAT, in the place of DATA. With both, and after a first accepted
- * mail, envelope and body go together, and up to SMTP_CLIENT_WINDOW_MAILS of them stand behind each other, each
- * but the first with an RSET before it: a verdict is only the reply to that mail's own MAIL, RCPT and BDAT. A
- * body that was sent is out of our hands: if its reply is lost, what became of it is unknown.
+ * mail, envelope and body go together, and up to SMTP_CLIENT_WINDOW_MAILS of them stand behind each other,
+ * each but the first with an RSET before it: a verdict is only the reply to that mail's own MAIL, RCPT and
+ * BDAT. A body that was sent is out of our hands: if its reply is lost, what became of it is unknown.
  *
  * Whose fault a failure is: a refused RCPT, or a refused message, is the verdict on that mail; a refused
  * MAIL too unless its enhanced code is 5.7.x (or its code is 530, 534, 535 or 538, which say the same
@@ -29,17 +30,31 @@
  * command fails the session (or ends it: the server's limit of mails) while bodies behind it are on their way,
  * nothing more is said, their replies are awaited and are their verdicts, and then the session ends.
  *
- * EHLO is said when the greeting has the word ESMTP in it. A session with HELO, for whatever reason,
- * carries one mail: after its transaction the client says QUIT by itself. That is how HAProxy's own
- * sender spoke, and servers that were written for nothing else (the sink of HAProxy's regression tests is
+ * EHLO is said when the greeting has the word ESMTP in it, or TLS or AUTH is asked for. A session with HELO, for
+ * whatever reason, carries one mail: after its transaction the client says QUIT by itself. That is how HAProxy's
+ * own sender spoke, and servers that were written for nothing else (the sink of HAProxy's regression tests is
  * one) answer a second MAIL with garbage.
+ *
+ * TLS: with IMPLICIT the host is asked for it (WANT_TLS) as soon as it is connected, with OPPORTUNISTIC and
+ * REQUIRED after the 220 to STARTTLS (RFC 3207). Bytes that come between that and smtp_client_secured() were
+ * injected by somebody: the session fails at STARTTLS with PROTOCOL. What was said before is forgotten, and EHLO is
+ * said anew. A refused STARTTLS or a broken handshake fails the session at STARTTLS or TLS also when TLS was only
+ * opportunistic: whether a plain connection is tried then is the host's decision. REQUIRED and not offered, or
+ * EHLO refused: FAILED at STARTTLS with PROTOCOL.
+ *
+ * AUTH (RFC 4954) follows the last EHLO when there are credentials, and without it there is no session: FAILED at
+ * AUTH with PROTOCOL when it is not offered, no mechanism fits, the connection is plain (but see
+ * auth_without_tls), or the server does not prove what SCRAM demands; TEMPORARY or PERMANENT when it refuses, and
+ * credentials_refused tells whether others might do. The reply of such a failure is the server's, or a text of
+ * ours with code 0. No secret is shown in a dialogue, nor in a reply that repeats it, nor left in memory.
  *
  * EHLO refused with 5xx: HELO on the same connection, and NO_EHLO once HELO was accepted; a server that
  * refuses HELO too refuses us, and the session fails. When the server closes instead of answering EHLO,
  * or closes or says 421 to the HELO that followed the refusal, then the refusal cost the connection:
  * NO_EHLO and CLOSED, for the host to reconnect at once with helo_only. That cannot loop: with helo_only
  * no EHLO is said, and the same close is FAILED. NO_EHLO with code 0 is a guess, from a close without a
- * reply; a host may want to try EHLO again some day.
+ * reply; a host may want to try EHLO again some day. Where HELO is of no use, because TLS is required or AUTH needed,
+ * none of this holds: EHLO is said in spite of helo_only, and its refusal or a close fails the session.
  */
 #ifndef MAILERS_SMTP_CLIENT_H
 #define MAILERS_SMTP_CLIENT_H
@@ -62,9 +77,9 @@ struct smtp_client;
 #define SMTP_CLIENT_NEED_MAX    4096      /* see smtp_client_need() */
 #define SMTP_CLIENT_WINDOW_MAILS 4        /* most mails submitted and not answered */
 
-/* Most bytes of several messages in flight; a larger one goes alone. A HAProxy task cannot read while it sends, so
- * what is sent before the next look at replies stays well inside of a socket's send buffer (16,384 bytes at first on
- * Linux) and of tune.bufsize, and the verdict that is due waits for no other mail's transport.
+/* Most bytes of several messages in flight; a larger one goes alone. A HAProxy task cannot read while it sends,
+ * so what is sent before the next look at replies stays well inside of a socket's send buffer (16,384 bytes at
+ * first on Linux) and of tune.bufsize, and the verdict that is due waits for no other mail's transport.
  */
 #define SMTP_CLIENT_WINDOW_BYTES 8192
 
@@ -83,19 +98,20 @@ struct smtp_client_settings {
 	uint32_t timeout_mail_ms;  /* from the session's start, or a later transaction's, to its final dot */
 	uint32_t timeout_final_ms; /* from the final dot to its reply (RFC 5321 4.5.3.2.6) */
 	uint32_t timeout_quit_ms;  /* for QUIT, its reply and the server's close */
-	bool helo_only;            /* this server refused EHLO before: say HELO at once */
+	bool helo_only;            /* this server refused EHLO before: say HELO at once, if that will do */
 	enum smtp_tls tls;
-	const struct sasl_credentials *credentials; /* NULL: no AUTH. With them AUTH must succeed */
+	/* NULL: no AUTH. With them AUTH must succeed. Not copied: unchanged until READY or the session's end. */
+	const struct sasl_credentials *credentials;
 	const struct sasl_crypto *crypto;           /* NULL: mechanisms that need none */
 	unsigned mechanisms;       /* SASL_BIT()s that may be used */
-	bool auth_without_tls;     /* AUTH over plain text too */
+	bool auth_without_tls;     /* AUTH without TLS too */
 	unsigned without;          /* SMTP_CLIENT_NO_* */
-	struct buffer *dialogue;   /* NULL, or where the dialogue is written down: the caller's, as long as the client */
+	struct buffer *dialogue;   /* NULL, or where it is written down: the caller's, as long as the client */
 };
 
-/* The dialogue, for a reader: "> EHLO lb1" is ours when it is put to the output, "< 250-PIPELINING" the server's when
- * it came, one line each, escaped as by smtp_reply_print(), cut at 1,023 bytes. A body is "> (message, 512 bytes)".
- * Lines that no longer fit in the buffer's limit are left out.
+/* The dialogue, for a reader: "> EHLO lb1" is ours when it is put to the output, "< 250-PIPELINING" the server's
+ * when it came, one line each, escaped as by smtp_reply_print(), cut at 1,023 bytes. A message is "> (message, 512
+ * bytes)", a response of AUTH "***". Lines that no longer fit in the buffer's limit are left out.
  */
 
 /* One mail to send. Everything pointed to stays the caller's and must stay valid and unchanged until
@@ -161,6 +177,7 @@ struct smtp_client_event {
 	enum mailers_error error;            /* FAILED */
 	enum smtp_client_stage stage;        /* FAILED, CLOSED, NO_EHLO */
 	unsigned code;                       /* FAILED, NO_EHLO: of the reply, 0 without one */
+	bool credentials_refused;            /* FAILED at AUTH: 534, 535 or 5.7.8, another token might do */
 	const char *reply;                   /* FAILED, CLOSED, NO_EHLO: printable; never NULL, valid as verdicts */
 };
 
@@ -175,9 +192,13 @@ void smtp_client_free(struct smtp_client *c); /* NULL is a no-op; no event is ra
  */
 void smtp_client_connected(struct smtp_client *c, uint64_t now_ms);
 
-/* TLS is established: all that the server said before is forgotten (RFC 3207 section 4.2). */
+/* After WANT_TLS: TLS is established, and all that the server said before is forgotten (RFC 3207 section 4.2).
+ * Without effect at any other time.
+ */
 void smtp_client_secured(struct smtp_client *c, uint64_t now_ms);
-/* It could not be established, or broke: the session fails with TLS, stage TLS, and <why> as its reply. */
+/* It could not be established, or broke, at any time: the session fails with TLS, stage TLS, and <why> as its
+ * reply; after QUIT it ends in order, as ever.
+ */
 void smtp_client_unsecured(struct smtp_client *c, const char *why, uint64_t now_ms);
 
 /* Takes <len> bytes from the server. OK, or the error of the FAILED event that it caused; STATE, without
@@ -207,8 +228,8 @@ enum smtp_client_want smtp_client_want(const struct smtp_client *c);
 size_t smtp_client_need(const struct smtp_client *c);
 
 /* May a transaction be submitted now? With PIPELINING it may already be while the mail before waits
- * for the reply to its final dot (its body is queued, the next envelope joins the same group); with CHUNKING too,
- * as long as a mail of one recipient fits in the window of replies: SMTP_CLIENT_WINDOW_MAILS of those.
+ * for the reply to its final dot (its body is queued, the next envelope joins the same group); with CHUNKING
+ * too, as long as a mail of one recipient fits in the window of replies: SMTP_CLIENT_WINDOW_MAILS of those.
  */
 bool smtp_client_accepts(const struct smtp_client *c);
 

@@ -24,6 +24,9 @@ static const char *const smtp_stage_names[] = {
 	[SMTP_STAGE_MESSAGE]  = "message",
 	[SMTP_STAGE_IDLE]     = "idle",
 	[SMTP_STAGE_QUIT]     = "QUIT",
+	[SMTP_STAGE_STARTTLS] = "STARTTLS",
+	[SMTP_STAGE_TLS]      = "TLS",
+	[SMTP_STAGE_AUTH]     = "AUTH",
 };
 
 const char *smtp_stage_name(enum smtp_client_stage stage)
@@ -58,6 +61,11 @@ struct smtp_client *smtp_client_new(const struct smtp_client_settings *settings,
 	c->timeout_final_ms = settings->timeout_final_ms;
 	c->timeout_quit_ms = settings->timeout_quit_ms;
 	c->helo_only = settings->helo_only;
+	c->tls = settings->tls;
+	c->credentials = settings->credentials;
+	c->crypto = settings->crypto;
+	c->mechanisms = settings->mechanisms;
+	c->auth_without_tls = settings->auth_without_tls;
 	c->without = settings->without;
 	c->dialogue = settings->dialogue;
 	c->start_ms = now_ms;
@@ -82,7 +90,8 @@ void smtp_client_free(struct smtp_client *c)
 	smtp_client_free_list(&c->transactions);
 	smtp_client_free_list(&c->answered);
 	smtp_transaction_free(c->taken);
-	buffer_free(&c->out);
+	smtp_output_free(c);
+	smtp_auth_end(c);
 	free(c);
 }
 
@@ -90,6 +99,21 @@ void smtp_client_connected(struct smtp_client *c, uint64_t now_ms)
 {
 	(void)now_ms; /* connecting is a part of the first mail's time */
 	smtp_session_connected(c);
+}
+
+void smtp_client_secured(struct smtp_client *c, uint64_t now_ms)
+{
+	(void)now_ms;
+	smtp_session_secured(c);
+}
+
+void smtp_client_unsecured(struct smtp_client *c, const char *why, uint64_t now_ms)
+{
+	char text[256];
+
+	(void)now_ms;
+	smtp_reply_print_text(why, strlen(why), text, sizeof(text));
+	smtp_session_fail_text(c, MAILERS_ERR_TLS, SMTP_STAGE_TLS, "%s", text);
 }
 
 /* Reads no more once QUIT is answered: what a server says after its last word is not for us. */
@@ -112,13 +136,19 @@ static size_t smtp_client_read(struct smtp_client *c, const char *data, size_t l
 	struct smtp_reply_parser *p = &c->parser;
 	size_t took;
 
+	if (c->state == SMTP_SESSION_TLS) {
+		smtp_session_injected(c);
+		return len;
+	}
 	if (!smtp_reply_parser_begun(p))
 		c->unsolicited = !smtp_output_awaits(c);
 	took = smtp_reply_parser_feed(p, data, smtp_client_line(data, len));
 	if (p->error)
-		smtp_output_heard(c, p->reply.text, p->reply.len);
+		smtp_output_heard(c, p->reply.len);
 	else if (data[took - 1] == '\n')
-		smtp_output_heard(c, p->line, p->ended_len);
+		smtp_output_heard(c, p->ended_len);
+	if (p->error || (p->complete && p->reply.code >= 400))
+		smtp_auth_mask(c, p->reply.text, p->reply.len);
 	if (p->error)
 		smtp_session_garbage(c, &p->reply);
 	else if (p->complete)
@@ -164,6 +194,8 @@ enum smtp_client_want smtp_client_want(const struct smtp_client *c)
 		return SMTP_CLIENT_WANT_CLOSE;
 	if (c->out.len)
 		return SMTP_CLIENT_WANT_WRITE;
+	if (c->state == SMTP_SESSION_TLS)
+		return SMTP_CLIENT_WANT_TLS;
 	if (c->state == SMTP_SESSION_READY && !smtp_transaction_head(c))
 		return SMTP_CLIENT_WANT_SUBMIT;
 	return SMTP_CLIENT_WANT_READ;
@@ -225,6 +257,7 @@ static void smtp_client_take_note(struct smtp_session_note *note, struct smtp_cl
 	event->error = note->error;
 	event->stage = note->stage;
 	event->code = note->code;
+	event->credentials_refused = note->credentials_refused;
 	event->reply = note->reply;
 }
 

@@ -3,6 +3,7 @@
  *
  *   smtp_client.c       the public calls: bytes, events, deadlines
  *   smtp_session.c      the connection's state: greeting, EHLO, HELO, ready, QUIT, and how it ends
+ *   smtp_auth.c         ... and AUTH, between EHLO and ready
  *   smtp_transaction.c  the mails within the ready state: replies and verdicts
  *   smtp_pipeline.c     ... and what of them is written when
  *   smtp_envelope.c     ... and which may be submitted
@@ -37,6 +38,9 @@ enum smtp_session_state { /* what may follow: smtp_session_rules[] */
 	SMTP_SESSION_GREETING,
 	SMTP_SESSION_EHLO,
 	SMTP_SESSION_HELO,
+	SMTP_SESSION_STARTTLS,
+	SMTP_SESSION_TLS,     /* the host is at the handshake */
+	SMTP_SESSION_AUTH,
 	SMTP_SESSION_READY,
 	SMTP_SESSION_QUIT,
 	SMTP_SESSION_CLOSING, /* QUIT was answered: the server closes */
@@ -46,6 +50,7 @@ enum smtp_session_state { /* what may follow: smtp_session_rules[] */
 #define SMTP_EXTENSION_PIPELINING 0x01u
 #define SMTP_EXTENSION_8BITMIME   0x02u
 #define SMTP_EXTENSION_CHUNKING   0x04u
+#define SMTP_EXTENSION_STARTTLS   0x08u
 
 enum smtp_step { /* of a transaction, in their order; what may follow: smtp_transaction_rules[] */
 	SMTP_STEP_RSET = 0,
@@ -89,16 +94,23 @@ struct smtp_session_note {
 	enum mailers_error error;
 	enum smtp_client_stage stage;
 	unsigned code;
+	bool credentials_refused;
 	char reply[256];
 };
 
 struct smtp_client {
 	uint32_t timeout_mail_ms, timeout_final_ms, timeout_quit_ms;
 	bool helo_only;
+	enum smtp_tls tls;
+	const struct sasl_credentials *credentials;
+	const struct sasl_crypto *crypto;
+	unsigned mechanisms;
+	bool auth_without_tls;
 	unsigned without;                   /* SMTP_CLIENT_NO_* */
 	struct buffer *dialogue;            /* the caller's, may be NULL */
 
 	enum smtp_session_state state;      /* smtp_session_set() alone writes it */
+	bool secure;                        /* TLS is established */
 	bool extended;                      /* greeted with EHLO */
 	unsigned extensions;                /* SMTP_EXTENSION_* */
 	bool quitting;                      /* QUIT when no transaction is left */
@@ -115,6 +127,11 @@ struct smtp_client {
 		size_t first, n;
 	} due;                              /* the replies due, the oldest first; the greeting is one */
 	struct buffer out;
+	bool secret;                        /* <out> holds a response of AUTH */
+	struct {
+		struct sasl *sasl;          /* the attempt, NULL without one */
+		struct buffer said;         /* the last response in base64, which awaits its reply */
+	} auth;
 	uint64_t acked;                     /* bytes of the stream before <out> */
 
 	struct list transactions;           /* in flight, in the order of their submission */
@@ -136,6 +153,10 @@ void smtp_session_reply(struct smtp_client *c, const struct smtp_reply *reply, u
 void smtp_session_garbage(struct smtp_client *c, const struct smtp_reply *line);
 void smtp_session_eof(struct smtp_client *c);
 
+void smtp_session_secured(struct smtp_client *c);
+void smtp_session_injected(struct smtp_client *c); /* plain text came */
+void smtp_session_ready(struct smtp_client *c, uint64_t now_ms);
+
 /* Writes QUIT. */
 void smtp_session_quit(struct smtp_client *c, uint64_t now_ms);
 
@@ -150,12 +171,34 @@ void smtp_session_close(struct smtp_client *c, const struct smtp_reply *reply);
  */
 void smtp_session_leave(struct smtp_client *c, enum mailers_error error, const struct smtp_reply *reply);
 
+/* Fails at <stage> for a reason of our own, printable; the host shows it as the reply. Or says that it will,
+ * whatever else comes: it goes on until smtp_session_fail().
+ */
+void smtp_session_fail_text(struct smtp_client *c, enum mailers_error error, enum smtp_client_stage stage,
+                            const char *format, ...) __attribute__((format(printf, 4, 5)));
+void smtp_session_decide(struct smtp_client *c, enum mailers_error error, enum smtp_client_stage stage,
+                         const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Fails with a 4xx or 5xx to AUTH, and what the server announced before ("" without). */
+void smtp_session_refused_credentials(struct smtp_client *c, const struct smtp_reply *reply, bool credentials,
+                                      const char *announced);
+
 /* Ends the session with a refusal that is not a mail's: the server's limit (close) after an accepted mail, and a
  * failure before.
  */
 void smtp_session_limit(struct smtp_client *c, const struct smtp_reply *reply);
 
 enum smtp_client_stage smtp_session_stage(const struct smtp_client *c);
+
+/* smtp_auth.c. Begins an attempt by what the reply to EHLO offers; takes its replies; ends it and wipes what was
+ * secret, at any time.
+ */
+void smtp_auth_begin(struct smtp_client *c, const char *ehlo);
+void smtp_auth_reply(struct smtp_client *c, const struct smtp_reply *reply, uint64_t now_ms);
+void smtp_auth_end(struct smtp_client *c);
+
+/* Overwrites the last response where <text> repeats it. */
+void smtp_auth_mask(const struct smtp_client *c, char *text, size_t len);
 
 /* smtp_transaction.c. The oldest transaction in flight, NULL without one. */
 struct smtp_transaction *smtp_transaction_head(const struct smtp_client *c);
@@ -215,6 +258,9 @@ enum mailers_error smtp_output_command(struct smtp_client *c, const char *format
 enum mailers_error smtp_output_message(struct smtp_client *c, const char *message, size_t len);
 enum mailers_error smtp_output_chunk(struct smtp_client *c, const char *message, size_t len);
 
+/* ... and <shown>, then <secret>, which the dialogue does not show. Nothing else is in the output. */
+enum mailers_error smtp_output_secret(struct smtp_client *c, const char *shown, const struct buffer *secret);
+
 /* What was written since the mark is unwritten; nothing of it was acknowledged. */
 struct smtp_output_mark {
 	size_t len, due, dialogue_len;
@@ -226,11 +272,14 @@ void smtp_output_back(struct smtp_client *c, const struct smtp_output_mark *mark
 void smtp_output_ack(struct smtp_client *c, size_t n);
 void smtp_output_cut(struct smtp_client *c, uint64_t end);
 
+/* Nothing will be sent any more; what is secret is wiped. */
+void smtp_output_free(struct smtp_client *c);
+
 /* Is a reply due whose command the host has sent? The oldest that is due has come. */
 bool smtp_output_awaits(const struct smtp_client *c);
 void smtp_output_answered(struct smtp_client *c);
 
-/* A line of the server's, for the dialogue. */
-void smtp_output_heard(struct smtp_client *c, const char *line, size_t len);
+/* The parser's line of <len> bytes came to its end: it is for the dialogue. */
+void smtp_output_heard(struct smtp_client *c, size_t len);
 
 #endif

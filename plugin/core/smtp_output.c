@@ -28,9 +28,10 @@ static void smtp_dialogue_add(struct smtp_client *c, char side, const char *text
 	buffer_printf(c->dialogue, "%c %s\n", side, shown);
 }
 
-void smtp_output_heard(struct smtp_client *c, const char *line, size_t len)
+void smtp_output_heard(struct smtp_client *c, size_t len)
 {
-	smtp_dialogue_add(c, '<', line, len);
+	smtp_auth_mask(c, c->parser.line, len);
+	smtp_dialogue_add(c, '<', c->parser.line, len);
 }
 
 /* One more reply is due, for what <out> ends with. The error of <out> if it did not fit; nothing is due then. */
@@ -110,6 +111,30 @@ enum mailers_error smtp_output_chunk(struct smtp_client *c, const char *message,
 	return MAILERS_OK;
 }
 
+enum mailers_error smtp_output_secret(struct smtp_client *c, const char *shown, const struct buffer *secret)
+{
+	static const char room[SASL_COMMAND_MAX];
+	char text[SMTP_SESSION_COMMAND_MAX];
+	enum mailers_error error = buffer_error(secret);
+
+	if (error || c->out.len)
+		return error ? error : MAILERS_ERR_INTERNAL;
+	/* It grows before the secret is in it, as growing may leave a copy behind. */
+	while (c->out.len < secret->len + sizeof(room) && !buffer_error(&c->out))
+		buffer_add(&c->out, room, sizeof(room));
+	c->out.len = 0;
+	buffer_puts(&c->out, shown);
+	buffer_add(&c->out, secret->data, secret->len);
+	buffer_puts(&c->out, "\r\n");
+	c->secret = true;
+	error = smtp_output_expect(c);
+	if (!error) {
+		snprintf(text, sizeof(text), "%s%s", shown, secret->len ? "***" : "");
+		smtp_dialogue_add(c, '>', text, strlen(text));
+	}
+	return error;
+}
+
 void smtp_output_mark(const struct smtp_client *c, struct smtp_output_mark *mark)
 {
 	mark->len = c->out.len;
@@ -126,12 +151,26 @@ void smtp_output_back(struct smtp_client *c, const struct smtp_output_mark *mark
 		c->dialogue->len = mark->dialogue_len;
 }
 
+void smtp_output_free(struct smtp_client *c)
+{
+	if (c->secret)
+		sasl_wipe(c->out.data, c->out.size);
+	c->secret = false;
+	buffer_free(&c->out);
+}
+
 void smtp_output_ack(struct smtp_client *c, size_t n)
 {
-	if (n > c->out.len)
-		n = c->out.len;
+	size_t len = c->out.len;
+
+	if (n > len)
+		n = len;
 	buffer_shift(&c->out, n);
 	c->acked += n;
+	if (c->secret && n == len)
+		smtp_output_free(c);
+	else if (c->secret)
+		sasl_wipe(c->out.data + c->out.len, n);
 }
 
 void smtp_output_cut(struct smtp_client *c, uint64_t end)

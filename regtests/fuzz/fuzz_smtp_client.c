@@ -7,8 +7,10 @@
  * acknowledged and mails are submitted. A line that starts with '!' is the host's:
  *
  *   options  0-9 mails to submit (3), h helo_only, c do not connect, a acknowledge nothing by itself,
- *            g feed all lines up to the next '!' at once
+ *            g feed all lines up to the next '!' at once, o STARTTLS where it is offered, r required, i implicit
+ *            TLS, p a password, t a token, k an access token that is long, u AUTH within TLS alone
  *   !c connected   !a acknowledge half of the output   !A all of it   !e eof   !q quit
+ *   !T TLS is established   !U it is not, or breaks
  *   !s a second passes   !t the deadline comes   !x submit what must be refused   !! feed this line's rest
  */
 #include <mailers/buffer.h>
@@ -76,6 +78,8 @@ struct session {
 	uint64_t now;
 	size_t want_mails, submitted, answered, accepted, cut;
 	bool answers[MAILS_MAX], ready, ended, eof, keep, group;
+	struct smtp_client_settings settings;
+	size_t secured;        /* our bytes before TLS was established, SIZE_MAX before */
 	struct buffer log, out, said; /* events; our bytes; the server's */
 	struct buffer dialogue;
 };
@@ -239,6 +243,12 @@ static void host_step(struct session *s, const char *line, size_t len)
 	case 'e': smtp_client_eof(s->client, s->now); s->eof = true; break;
 	case 'q': smtp_client_quit(s->client, s->now); s->want_mails = s->submitted; break;
 	case 's': tick(s, s->now + 1000); break;
+	case 'T':
+		if (smtp_client_want(s->client) == SMTP_CLIENT_WANT_TLS)
+			s->secured = s->out.len;
+		smtp_client_secured(s->client, s->now);
+		break;
+	case 'U': smtp_client_unsecured(s->client, "no \xff TLS", s->now); break;
 	case 't':
 		if (smtp_client_deadline(s->client) != UINT64_MAX)
 			tick(s, smtp_client_deadline(s->client));
@@ -276,25 +286,52 @@ static void finish(struct session *s)
 	FUZZ_CHECK(s->answered == s->submitted);
 }
 
-static void run_session(struct session *s, const char *p, size_t len, size_t cut)
+static char token[6000];
+static const struct sasl_credentials credentials[] = {
+	{ .user = "user", .password = "pass" }, { .user = "user", .token = "token" },
+	{ .user = "user", .token = token },
+};
+
+/* The options; returns whether the client is connected at once. */
+static bool read_options(struct session *s, const char *p, size_t n)
 {
-	struct smtp_client_settings settings = {
-		.helo = "our.name", .timeout_mail_ms = 10000, .timeout_final_ms = 300000, .timeout_quit_ms = 5000,
-		.dialogue = &s->dialogue,
-	};
-	size_t n = step_length(p, len, false);
+	struct smtp_client_settings *settings = &s->settings;
 	bool connected = true;
 
-	*s = (struct session){ .want_mails = 3, .cut = cut, .now = 1000 };
 	for (size_t i = 0; i < n; i++) {
 		if (p[i] >= '0' && p[i] <= '9')
 			s->want_mails = (size_t)(p[i] - '0');
-		settings.helo_only = settings.helo_only || p[i] == 'h';
 		connected = connected && p[i] != 'c';
-		s->group = s->group || p[i] == 'g';
-		s->keep = s->keep || p[i] == 'a';
+		switch (p[i]) {
+		case 'h': settings->helo_only = true; break;
+		case 'g': s->group = true; break;
+		case 'a': s->keep = true; break;
+		case 'o': settings->tls = SMTP_TLS_OPPORTUNISTIC; break;
+		case 'r': settings->tls = SMTP_TLS_REQUIRED; break;
+		case 'i': settings->tls = SMTP_TLS_IMPLICIT; break;
+		case 'p': settings->credentials = &credentials[0]; break;
+		case 't': settings->credentials = &credentials[1]; break;
+		case 'k': settings->credentials = &credentials[2]; break;
+		case 'u': settings->auth_without_tls = false; break;
+		default: break;
+		}
 	}
-	s->client = smtp_client_new(&settings, s->now);
+	return connected;
+}
+
+static void run_session(struct session *s, const char *p, size_t len, size_t cut)
+{
+	size_t n = step_length(p, len, false);
+	bool connected;
+
+	*s = (struct session){ .want_mails = 3, .cut = cut, .now = 1000, .secured = SIZE_MAX };
+	s->settings = (struct smtp_client_settings){
+		.helo = "our.name", .timeout_mail_ms = 10000, .timeout_final_ms = 300000, .timeout_quit_ms = 5000,
+		.mechanisms = SASL_ALL, .auth_without_tls = true, .dialogue = &s->dialogue,
+	};
+	memset(token, 't', sizeof(token) - 1);
+	connected = read_options(s, p, n);
+	s->client = smtp_client_new(&s->settings, s->now);
 	FUZZ_CHECK(s->client);
 	if (connected)
 		smtp_client_connected(s->client, s->now);
@@ -362,14 +399,59 @@ static void check_mail(const struct buffer *out, size_t *at, const struct mail *
 		texts->data++;
 }
 
+/* Nothing but these is said before the first mail. */
+static void check_opening(const struct buffer *out, size_t *at)
+{
+	static const char *const lines[] = {
+		"EHLO our.name\r\n", "HELO our.name\r\n", "STARTTLS\r\n", "AUTH PLAIN AHVzZXIAcGFzcw==\r\n",
+		"AUTH LOGIN\r\n", "dXNlcg==\r\n", "cGFzcw==\r\n", "*\r\n", "\r\n", "AQ==\r\n",
+		"AUTH XOAUTH2 dXNlcj11c2VyAWF1dGg9QmVhcmVyIHRva2VuAQE=\r\n", "AUTH XOAUTH2\r\n",
+		"AUTH OAUTHBEARER bixhPXVzZXIsAWF1dGg9QmVhcmVyIHRva2VuAQE=\r\n", "AUTH OAUTHBEARER\r\n",
+	};
+	static char longs[2][12000]; /* the responses with the long token */
+	bool more = true;
+
+	for (int i = 0; i < 2 && !longs[i][0]; i++) {
+		struct sasl *sasl = sasl_new(i ? SASL_XOAUTH2 : SASL_OAUTHBEARER, &credentials[2], NULL);
+		struct buffer response = { 0 };
+
+		FUZZ_CHECK(sasl && !sasl_initial(sasl, &response) && !sasl_step(sasl, "", 0, &response));
+		snprintf(longs[i], sizeof(longs[i]), "%.*s\r\n", (int)response.len, response.data);
+		buffer_free(&response);
+		sasl_free(sasl);
+	}
+	while (more && *at < out->len) {
+		more = said(out, at, longs[0]) || said(out, at, longs[1]);
+		for (size_t i = 0; i < sizeof(lines) / sizeof(*lines) && !more; i++)
+			more = said(out, at, lines[i]);
+	}
+}
+
+/* What may be said within TLS alone, and what is never shown. */
+static void check_secrets(const struct session *s)
+{
+	size_t plain = s->secured < s->out.len ? s->secured : s->out.len;
+	bool tls = s->settings.tls >= SMTP_TLS_REQUIRED;
+
+	FUZZ_CHECK(!tls || !plain || !memmem(s->out.data, plain, "MAIL FROM", 9));
+	FUZZ_CHECK(s->settings.auth_without_tls || !plain || !memmem(s->out.data, plain, "AUTH ", 5));
+	FUZZ_CHECK(!s->settings.credentials || !s->out.len || memmem(s->out.data, s->out.len, "AUTH ", 5) ||
+	           !memmem(s->out.data, s->out.len, "MAIL FROM", 9));
+	if (s->dialogue.len && !memmem(s->said.data, s->said.len, "dXNl", 4) &&
+	    !memmem(s->said.data, s->said.len, "AHVz", 4)) {
+		FUZZ_CHECK(!memmem(s->dialogue.data, s->dialogue.len, "dXNl", 4));
+		FUZZ_CHECK(!memmem(s->dialogue.data, s->dialogue.len, "AHVz", 4));
+	}
+	for (size_t i = 0; i < s->dialogue.len; i++)
+		FUZZ_CHECK(s->dialogue.data[i] == '\n' || (s->dialogue.data[i] >= ' ' && s->dialogue.data[i] <= '~'));
+}
+
 static void check_said(const struct session *s)
 {
 	struct session_texts texts = { 0, 0 };
 	size_t at = 0, mail = 0;
 
-	if (s->out.len && !said(&s->out, &at, "EHLO our.name\r\n"))
-		FUZZ_CHECK(said(&s->out, &at, "HELO our.name\r\n"));
-	said(&s->out, &at, "HELO our.name\r\n");
+	check_opening(&s->out, &at);
 	while (at < s->out.len) {
 		said(&s->out, &at, "RSET\r\n");
 		if (at == s->out.len || said(&s->out, &at, "QUIT\r\n"))
@@ -380,8 +462,7 @@ static void check_said(const struct session *s)
 	FUZZ_CHECK(at == s->out.len);
 	FUZZ_CHECK(texts.data <= count_lines(&s->said, '3'));
 	FUZZ_CHECK(s->accepted <= texts.data + texts.chunks);
-	for (size_t i = 0; i < s->dialogue.len; i++)
-		FUZZ_CHECK(s->dialogue.data[i] == '\n' || (s->dialogue.data[i] >= ' ' && s->dialogue.data[i] <= '~'));
+	check_secrets(s);
 }
 
 static void end_session(struct session *s)

@@ -14,6 +14,7 @@
  *   E <event>   the next event; no event may be left over at the next line that is not an E
  *   W <want>    read, write, tls, submit, close    Y / N      a mail may / may not be submitted now
  *   L <stage>   the stage                          D <line>   the next line of the dialogue
+ *   T           TLS is established                 U <why>    TLS could not be had, or broke
  *
  * Each script is run with the server's bytes whole, one by one, in two parts at every place, and in parts of
  * exactly smtp_client_need() bytes. What the client needs is never more than what is left of the server's
@@ -32,6 +33,13 @@
 
 #define SCRIPT_NO_PIPELINING 0x04u
 #define SCRIPT_NO_CHUNKING   0x08u
+#define SCRIPT_OPPORTUNISTIC 0x10u
+#define SCRIPT_REQUIRED      0x20u
+#define SCRIPT_IMPLICIT      0x40u
+#define SCRIPT_PASSWORD      0x80u  /* user "user", password "pass" */
+#define SCRIPT_TOKEN         0x100u /* user "user", token "token" */
+#define SCRIPT_IN_THE_CLEAR  0x200u /* AUTH without TLS */
+#define SCRIPT_ONLY_PLAIN    0x400u /* of the mechanisms */
 
 #define SCRIPT_MAILS 9
 #define SCRIPT_SIZE  8192
@@ -92,6 +100,8 @@ static const char *script_error(enum mailers_error error)
 		return "temporary";
 	case MAILERS_ERR_PERMANENT:
 		return "permanent";
+	case MAILERS_ERR_TLS:
+		return "TLS";
 	default:
 		return "?";
 	}
@@ -120,8 +130,8 @@ static void script_event_text(const struct smtp_client_event *ev, char *out, siz
 		assert_int_equal(ev->stage, SMTP_STAGE_EHLO);
 		break;
 	case SMTP_EVENT_FAILED:
-		snprintf(out, size, "failed %s@%s[%s]", script_error(ev->error), smtp_stage_name(ev->stage),
-		         ev->reply);
+		snprintf(out, size, "failed %s@%s[%s]%s", script_error(ev->error), smtp_stage_name(ev->stage),
+		         ev->reply, ev->credentials_refused ? " credentials" : "");
 		break;
 	case SMTP_EVENT_CLOSED:
 		snprintf(out, size, "closed@%s[%s]", smtp_stage_name(ev->stage), ev->reply);
@@ -265,6 +275,14 @@ static void script_append(char *to, const char *text, const char *end)
 	sprintf(to + used, "%.*s%s", (int)strcspn(text, "\n"), text, end);
 }
 
+static void script_unsecured(struct script_run *r, const char *arg)
+{
+	char why[100];
+
+	snprintf(why, sizeof(why), "%.*s", (int)strcspn(arg, "\n"), arg);
+	smtp_client_unsecured(r->client, why, r->now);
+}
+
 static void script_step(struct script_run *r, char verb, const char *arg)
 {
 	switch (verb) {
@@ -282,6 +300,12 @@ static void script_step(struct script_run *r, char verb, const char *arg)
 		break;
 	case 'c':
 		smtp_client_ack(r->client, (size_t)atoi(arg), r->now);
+		break;
+	case 'T':
+		smtp_client_secured(r->client, r->now);
+		break;
+	case 'U':
+		script_unsecured(r, arg);
 		break;
 	case 'X':
 		smtp_client_eof(r->client, r->now);
@@ -321,6 +345,25 @@ static void script_step(struct script_run *r, char verb, const char *arg)
 	}
 }
 
+static enum smtp_tls script_tls(unsigned flags)
+{
+	if (flags & SCRIPT_OPPORTUNISTIC)
+		return SMTP_TLS_OPPORTUNISTIC;
+	if (flags & SCRIPT_REQUIRED)
+		return SMTP_TLS_REQUIRED;
+	return flags & SCRIPT_IMPLICIT ? SMTP_TLS_IMPLICIT : SMTP_TLS_NONE;
+}
+
+static const struct sasl_credentials *script_credentials(unsigned flags)
+{
+	static const struct sasl_credentials password = { .user = "user", .password = "pass" };
+	static const struct sasl_credentials token = { .user = "user", .token = "token" };
+
+	if (flags & SCRIPT_PASSWORD)
+		return &password;
+	return flags & SCRIPT_TOKEN ? &token : NULL;
+}
+
 static void script_open(struct script_run *r)
 {
 	unsigned flags = r->script->flags;
@@ -329,6 +372,9 @@ static void script_open(struct script_run *r)
 		.helo_only = flags & SCRIPT_HELO_ONLY, .dialogue = &r->dialogue,
 		.without = (flags & SCRIPT_NO_PIPELINING ? SMTP_CLIENT_NO_PIPELINING : 0) |
 		           (flags & SCRIPT_NO_CHUNKING ? SMTP_CLIENT_NO_CHUNKING : 0),
+		.tls = script_tls(flags), .credentials = script_credentials(flags),
+		.mechanisms = flags & SCRIPT_ONLY_PLAIN ? SASL_BIT(SASL_PLAIN) : SASL_ALL,
+		.auth_without_tls = flags & SCRIPT_IN_THE_CLEAR,
 	};
 
 	r->now = SCRIPT_START;

@@ -15,6 +15,9 @@
 
 struct model { /* the server */
 	bool esmtp, pipelining, chunking;
+	enum smtp_tls tls;             /* STARTTLS is offered, and no mail taken before it; or TLS comes first */
+	const char *mechanism;         /* AUTH is needed for a mail: PLAIN or LOGIN; NULL: not */
+	bool secure, authenticated;
 	bool naive;                    /* DATA without a recipient is answered with 354 */
 	bool exim;                     /* 4.96: a MAIL within an envelope gets 503, and what follows it is joined with
 	                                * that envelope; else the client may not say such a MAIL */
@@ -91,6 +94,8 @@ static void model_mail(struct model *m, const char *line)
 {
 	char id;
 
+	assert_true(m->secure || m->tls == SMTP_TLS_NONE);
+	assert_true(m->authenticated || !m->mechanism);
 	if (m->limit && m->taken == m->limit) {
 		m->closed = !m->limit_code;
 		if (m->limit_code)
@@ -140,10 +145,25 @@ static void model_data(struct model *m)
 
 static void model_ehlo(struct model *m)
 {
+	bool before = m->tls != SMTP_TLS_NONE && !m->secure; /* what it offers then is not what it has later */
+
 	assert_true(m->esmtp);
-	m->out_len += (size_t)sprintf(m->out + m->out_len, "250-x\r\n%s%s250 HELP\r\n",
-	                              m->pipelining ? "250-PIPELINING\r\n" : "",
-	                              m->chunking ? "250-CHUNKING\r\n" : "");
+	m->out_len += (size_t)sprintf(m->out + m->out_len, "250-x\r\n%s%s%s", before ? "250-STARTTLS\r\n" : "",
+	                              m->pipelining != before ? "250-PIPELINING\r\n" : "",
+	                              m->chunking != before ? "250-CHUNKING\r\n" : "");
+	if (m->mechanism && !before)
+		m->out_len += (size_t)sprintf(m->out + m->out_len, "250-AUTH %s\r\n", m->mechanism);
+	m->out_len += (size_t)sprintf(m->out + m->out_len, "250 HELP\r\n");
+}
+
+static void model_auth(struct model *m, const char *line)
+{
+	bool login = !strcmp(line, "AUTH LOGIN") || !strcmp(line, "dXNlcg==");
+
+	assert_non_null(m->mechanism);
+	assert_true(m->secure || m->tls == SMTP_TLS_NONE);
+	m->authenticated = !login;
+	m->out_len += (size_t)sprintf(m->out + m->out_len, login ? "334 VXNlcm5hbWU6\r\n" : "235 yes\r\n");
 }
 
 /* All of a chunk. A failed one leaves the envelope open: nothing but RSET is said to end it (RFC 3030). */
@@ -170,6 +190,15 @@ static void model_line(struct model *m, const char *line)
 {
 	if (!strncmp(line, "EHLO ", 5)) {
 		model_ehlo(m);
+	} else if (!strcmp(line, "STARTTLS")) {
+		assert_true(m->tls != SMTP_TLS_NONE && !m->secure);
+		model_reply(m, 220);
+	} else if (!strcmp(line, "AUTH PLAIN AHVzZXIAcGFzcw==") || !strcmp(line, "AUTH LOGIN") ||
+	           !strcmp(line, "dXNlcg==") || !strcmp(line, "cGFzcw==")) {
+		model_auth(m, line);
+	} else if (!strcmp(line, "*")) {
+		assert_non_null(m->mechanism); /* it has no memory for the response */
+		model_reply(m, 501);
 	} else if (!strncmp(line, "HELO ", 5)) {
 		assert_false(m->esmtp);
 		model_reply(m, 250);
@@ -356,6 +385,12 @@ static bool run_step(struct run *r, struct smtp_client *c)
 	case SMTP_CLIENT_WANT_WRITE:
 		run_write(r, c);
 		return true;
+	case SMTP_CLIENT_WANT_TLS:
+		assert_int_equal(r->model.out_len, r->model.tls == SMTP_TLS_IMPLICIT ? strlen(r->model.out) : 0);
+		assert_int_equal(r->model.in_len, 0);
+		r->model.secure = true;
+		smtp_client_secured(c, 0);
+		return true;
 	case SMTP_CLIENT_WANT_SUBMIT:
 		assert_int_equal(r->next, r->nmails);
 		smtp_client_quit(c, 0);
@@ -390,8 +425,11 @@ static void run_check(struct run *r)
 /* One session from the greeting to its end. False without the memory to begin. */
 static bool run_session(struct run *r)
 {
+	static const struct sasl_credentials password = { .user = "user", .password = "pass" };
 	struct smtp_client_settings settings = {
 		.helo = "me", .timeout_mail_ms = 10, .timeout_final_ms = 20, .timeout_quit_ms = 5,
+		.tls = r->model.tls, .credentials = r->model.mechanism ? &password : NULL, .mechanisms = SASL_ALL,
+		.auth_without_tls = r->model.tls == SMTP_TLS_NONE,
 	};
 	struct smtp_client *c = smtp_client_new(&settings, 0);
 
@@ -465,6 +503,9 @@ static void run_draw(struct run *r, uint32_t seed)
 	r->model.chunking = r->model.esmtp && draw(r, 2);
 	r->model.exim = draw(r, 2);
 	r->model.naive = draw(r, 2);
+	r->model.tls = r->model.esmtp ? (enum smtp_tls)draw(r, 4) : SMTP_TLS_NONE;
+	if (r->model.esmtp && draw(r, 2))
+		r->model.mechanism = draw(r, 2) ? "PLAIN" : "LOGIN";
 	r->model.lines = draw(r, 4);
 	n = 1 + draw(r, MAILS_MAX);
 	while (n--) {
@@ -575,6 +616,8 @@ static void sweep(bool esmtp, bool pipelining, bool chunking)
 		r.model.esmtp = esmtp;
 		r.model.pipelining = pipelining;
 		r.model.chunking = chunking;
+		r.model.tls = pipelining ? SMTP_TLS_REQUIRED : SMTP_TLS_NONE;
+		r.model.mechanism = chunking ? "LOGIN" : NULL;
 		run_add(&r, 250, 354, 250);
 		run_add_rcpt(&r, 250);
 		run_add_rcpt(&r, 550);
