@@ -140,10 +140,8 @@ void setting_guess(struct setting_guess *g, const char *name)
 
 void setting_guess_fields(struct setting_guess *g, const struct setting_field *fields)
 {
-	for (; fields->name; fields++) {
-		if (fields->type != SETTING_SECRET)
-			setting_guess(g, fields->name);
-	}
+	for (; fields->name; fields++)
+		setting_guess(g, fields->name);
 }
 
 /* --- one type each --- */

@@ -115,7 +115,8 @@ static void settings_refuse_lua(struct settings_run *run, const char *message)
 		message += len + 1;
 	near = strstr(message, " near ");
 	n = near && strpbrk(near, "\"[") ? (int)(near - message) : (int)strlen(message);
-	snprintf(run->reason, SETTINGS_REASON_MAX, "%.200s:%.*s; correct the file", run->s->path, n > 600 ? 600 : n, message);
+	snprintf(run->reason, SETTINGS_REASON_MAX, "%.200s:%s%.*s; correct the file", run->s->path,
+	         strchr("0123456789", *message) ? "" : " ", n > 600 ? 600 : n, message);
 	settings_clean(run->reason);
 }
 

@@ -224,17 +224,21 @@ static bool walk_refuse_unknown(struct walk *w, const struct walk_place *places,
 {
 	char quote[SETTING_QUOTE_SIZE], text[SETTINGS_REASON_MAX / 2] = "";
 	struct setting_guess guess = { .text = key };
-	const struct setting_field *f;
+	const struct setting_field *f = NULL;
 	size_t i, n = 0;
 
 	setting_quote(quote, key, strlen(key));
 	for (i = 0; i < WALK_PLACES && places[i].fields; i++)
 		setting_guess_fields(&guess, places[i].fields);
+	for (i = 0; guess.best && i < WALK_PLACES && places[i].fields && !f; i++)
+		f = setting_find(places[i].fields, guess.best);
 	for (i = 0; i < sizeof(walk_homes) / sizeof(*walk_homes); i++) {
 		if (setting_find(walk_homes[i].fields, key))
 			return settings_refuse(w->s, w->reason, w->where, "%s does not belong here; write it in %s", quote,
 			                       walk_homes[i].place);
 	}
+	if (f && f->type == SETTING_SECRET)
+		return settings_refuse(w->s, w->reason, w->where, "unknown key %s; write %s", quote, f->example);
 	if (guess.best)
 		return settings_refuse(w->s, w->reason, w->where, "unknown key %s; did you mean '%s'?", quote, guess.best);
 	for (i = 0; i < WALK_PLACES && places[i].fields; i++) {

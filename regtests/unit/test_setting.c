@@ -415,7 +415,7 @@ static void guess__of_a_slip__finds_the_key(void **state)
 		{ "timout_mail", "timeout_mail" }, { "timeout-mail", "timeout_mail" }, { "TLS", "tls" }, { "tsl", "tls" },
 		{ "verfyhost", "verifyhost" }, { "cafile", "ca_file" }, { "max_conn", "maxconn" }, { "pasword_file", "password_file" },
 		{ "timeout_maill", "timeout_mail" }, { "hello", "helo" }, { "ssl_min_version", "ssl_min_ver" },
-		{ "iner", "inter" }, { "back_up", "backup" }, { "passwd", NULL }, { "", NULL }, { "x", NULL }, { "zz", NULL },
+		{ "iner", "inter" }, { "back_up", "backup" }, { "passwd", "password" }, { "", NULL }, { "x", NULL }, { "zz", NULL },
 		{ "smtp1", NULL }, { "certificate_authority", NULL },
 		{ "timeout_mailtimeout_mailtimeout_mailtimeout_mailtimeout_mailtimeout_mail", NULL },
 	};
