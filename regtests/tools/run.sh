@@ -319,6 +319,15 @@ sink__a_fault_inside_a_reply__comes_after_the_part_before_it() {
 	equal 5 "$(sinkctl s get hits)"
 }
 
+sink__lines__are_as_many_as_wanted() {
+	sink_start s --lines 3 --rule 'noop line 2 reply 450 x'
+	hello "$s_port"
+	equal 5 "$(wc -l <<< "${reply%$'\n'}")"
+	say RSET; hear 250; equal $'250-2 more\n250-1 more\n250 2.0.0 Ok\n' "$reply"
+	say NOOP; IFS= read -r -t 20 line <&"$talk_fd"; equal $'250-2 more\r' "$line"
+	hear 450
+}
+
 sink__a_fault_inside_a_message__comes_after_its_bytes() {
 	sink_start s --ehlo CHUNKING --log "$TMPDIR/log" --rule 'body match 1@x after 4 reset' \
 		--rule 'body match 2@x after 2 reply 421 4.3.2 going down'

@@ -46,6 +46,7 @@ struct sink {
 	int tls_implicit;
 	struct sink_credentials credentials;
 	int auth_required;            /* before MAIL */
+	int lines;                    /* of a usual answer, but those to EHLO and AUTH; 0 is 1 */
 	int lenient;                  /* paths with a space before the bracket are taken */
 	int exim_quirk;               /* see run_mail() */
 	const char *mail_dir;         /* NULL: do not keep mails */

@@ -2,7 +2,7 @@
  * sink_listener - see sink.h. The one listener of the program, at an address that it keeps while it is closed.
  *
  * A server that dies takes its connections with it and leaves a port that refuses; one that comes back has the same
- * port. Nothing holds the port in between, but the kernel gives ports of that range to nobody who names none.
+ * port. In between a socket that does not listen keeps it, or the kernel might give it to another test's server.
  */
 #include <errno.h>
 #include <poll.h>
@@ -20,6 +20,7 @@ static struct {
 	int no_accept;
 	ev_io accept_io;
 	ev_timer back;
+	int bound;                  /* keeps the address while it is closed; -1 when it is open */
 } listener;
 
 static void on_accept(struct ev_loop *loop, ev_io *w, int revents)
@@ -63,9 +64,11 @@ int sink_listener_open(struct sink *sink)
 	ev_timer_stop(sink->loop, &listener.back);
 	if (ev_is_active(&listener.accept_io))
 		return 1;
-	fd = tool_listen(listener.address, listener.no_accept ? 0 : SINK_BACKLOG);
-	if (fd < 0)
+	fd = listener.bound < 0 ? tool_bind(listener.address) : listener.bound;
+	listener.bound = fd;
+	if (fd < 0 || listen(fd, listener.no_accept ? 0 : SINK_BACKLOG) < 0)
 		return 0;
+	listener.bound = -1;
 	sink->up = 1;
 	if (listener.no_accept) {
 		queue_fill(listener.address);
@@ -92,6 +95,7 @@ void sink_listener_close(struct sink *sink)
 		return;
 	ev_io_stop(sink->loop, &listener.accept_io);
 	close(listener.accept_io.fd);
+	listener.bound = tool_bind(listener.address);
 	sink->up = 0;
 }
 
@@ -110,6 +114,7 @@ void sink_listener_start(struct sink *sink, struct tool_address *address, int no
 	listener.sink = sink;
 	listener.address = address;
 	listener.no_accept = no_accept;
+	listener.bound = -1;
 	ev_init(&listener.accept_io, on_accept);
 	ev_init(&listener.back, on_back);
 	listener.back.data = sink;

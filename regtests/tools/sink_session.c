@@ -185,11 +185,27 @@ static void session_rules(struct sink_session *s, enum sink_step step, const cha
 		sink_rules_apply(&s->sink->rules, &occasion, a);
 }
 
+/* Makes <lines> lines of a reply of one: "250 2.0.0 Ok" is the last of them. */
+static const char *reply_lengthen(const char *text, int lines)
+{
+	static char longer[1024];
+	size_t len = 0;
+
+	for (; lines > 1; lines--)
+		len += (size_t)snprintf(longer + len, 64, "%.3s-%d more\r\n", text, lines - 1);
+	snprintf(longer + len, sizeof(longer) - len, "%s", text);
+	return longer;
+}
+
 int sink_session_answer(struct sink_session *s, enum sink_step step, const char *line, size_t len, const char *text,
                         enum sink_then then)
 {
-	struct sink_answer a = { .text = text, .len = strlen(text), .then = then };
+	struct sink_answer a = { .then = then };
 
+	if (s->sink->lines > 1 && *text && step != STEP_EHLO && step != STEP_AUTH && step != STEP_AUTHSTEP)
+		text = reply_lengthen(text, s->sink->lines);
+	a.text = text;
+	a.len = strlen(text);
 	a.accepts = *text == '2' || *text == '3';
 	session_rules(s, step, line, len, &a);
 	sink_session_say(s, &a);

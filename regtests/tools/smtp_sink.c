@@ -38,6 +38,7 @@ static const char usage[] =
 	"  --password TEXT, --token TEXT\n"
 	"  --auth-required    no MAIL without it\n"
 	"  --exim-quirk       after a mail whose recipients were refused the next MAIL is a nested one, as in Exim 4.96\n"
+	"  --lines N          lines of each answer but those to EHLO and AUTH\n"
 	"  --mail-dir DIR     keep each mail as DIR/000001.eml: envelope, empty line, message\n"
 	"  --log FILE         a line for each mail: number, connection, ms, bytes, envelope, subject\n"
 	"  --transcript FILE  each line of each dialogue\n"
@@ -230,6 +231,11 @@ static void transcript_set(const char *path)
 	program.sink.transcript = log_open(path);
 }
 
+static void lines_set(const char *text)
+{
+	program.sink.lines = (int)tool_number("lines", text, 1, 8);
+}
+
 static void lifetime_set(const char *text)
 {
 	program.lifetime = tool_number("lifetime", text, 1, 1000000);
@@ -266,6 +272,7 @@ static const struct {
 	{ "log", NULL, NULL, log_set },
 	{ "transcript", NULL, NULL, transcript_set },
 	{ "no-accept", NULL, &program.no_accept, NULL },
+	{ "lines", NULL, NULL, lines_set },
 	{ "lenient", NULL, &program.sink.lenient, NULL },
 	{ "lifetime", NULL, NULL, lifetime_set },
 	{ "help", NULL, NULL, NULL },

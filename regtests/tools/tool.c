@@ -113,7 +113,7 @@ void tool_address_parse(struct tool_address *address, const char *text)
 	tool_die("'%s' is no address of loopback", text);
 }
 
-int tool_listen(struct tool_address *address, int backlog)
+int tool_bind(struct tool_address *address)
 {
 	int fd = socket(address->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int saved;
@@ -123,12 +123,22 @@ int tool_listen(struct tool_address *address, int backlog)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
 	if (address->sa.sa_family == AF_UNIX && address->un.sun_path[0])
 		unlink(address->un.sun_path);
-	if (bind(fd, &address->sa, address->len) == 0 && listen(fd, backlog) == 0) {
-		if (address->sa.sa_family == AF_UNIX)
-			return fd;
-		if (getsockname(fd, &address->sa, &address->len) == 0)
-			return fd;
-	}
+	if (bind(fd, &address->sa, address->len) == 0 &&
+	    (address->sa.sa_family == AF_UNIX || getsockname(fd, &address->sa, &address->len) == 0))
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+int tool_listen(struct tool_address *address, int backlog)
+{
+	int fd = tool_bind(address);
+	int saved;
+
+	if (fd < 0 || listen(fd, backlog) == 0)
+		return fd;
 	saved = errno;
 	close(fd);
 	errno = saved;

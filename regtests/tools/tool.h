@@ -38,6 +38,9 @@ void tool_die_errno(const char *format, ...) __attribute__((format(printf, 1, 2)
  */
 void tool_address_parse(struct tool_address *address, const char *text);
 
+/* As tool_listen(), but for listen(): connections are refused, and nobody else gets the port. */
+int tool_bind(struct tool_address *address);
+
 /* Returns a non-blocking listening socket, and writes back to <address> the port it was given. -1 and errno on
  * failure.
  */
