@@ -35,6 +35,9 @@
  * own sender spoke, and servers that were written for nothing else (the sink of HAProxy's regression tests is
  * one) answer a second MAIL with garbage.
  *
+ * After six mails none of whose recipients was accepted the client says QUIT too, when nothing is in flight: some
+ * servers cut a connection for the RSET that each of those costs.
+ *
  * TLS: with IMPLICIT the host is asked for it (WANT_TLS) as soon as it is connected, with OPPORTUNISTIC and
  * REQUIRED after the 220 to STARTTLS (RFC 3207). Bytes that come between that and smtp_client_secured() were
  * injected by somebody: the session fails at STARTTLS with PROTOCOL. What was said before is forgotten, and EHLO is

@@ -33,6 +33,13 @@
 /* What may stand in the output at a time: one body, or several small ones, and commands whose replies are due. */
 #define SMTP_SESSION_OUTPUT_MAX (SMTP_CLIENT_MESSAGE_MAX + SMTP_SESSION_WINDOW * SMTP_SESSION_COMMAND_MAX)
 
+/* Mails without any accepted recipient after which a session says QUIT. Each of them makes for an RSET that begins no
+ * message, and Exim cuts a connection at the eleventh of those (smtp_accept_max_nonmail), accepted mails between
+ * them or not; then what became of the bodies on their way is not known. As many as may be in flight when
+ * this limit is reached fit below that one.
+ */
+#define SMTP_SESSION_REFUSED_MAX 6
+
 enum smtp_session_state { /* what may follow: smtp_session_rules[] */
 	SMTP_SESSION_CONNECT = 0,
 	SMTP_SESSION_GREETING,
@@ -119,6 +126,7 @@ struct smtp_client {
 	bool leaving;                       /* <end> says already why it will end */
 	bool rset_due;                      /* the last transaction ended inside of its envelope */
 	unsigned accepted;
+	unsigned refused;                   /* mails without an accepted recipient */
 
 	struct smtp_reply_parser parser;
 	bool unsolicited;                   /* nothing was due when the reply being read began */

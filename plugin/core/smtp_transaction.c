@@ -176,7 +176,8 @@ static void smtp_transaction_finish(struct smtp_client *c, struct smtp_transacti
 	c->rset_due = t->open;
 	/* Only when the session is leaving is there a recipient without a verdict. */
 	smtp_transaction_return(c, t, &c->end);
-	if (!c->extended)
+	c->refused += !t->ntaken;
+	if (!c->extended || c->refused >= SMTP_SESSION_REFUSED_MAX)
 		c->quitting = true; /* one mail with HELO: see smtp_client.h */
 	if (smtp_transaction_head(c))
 		smtp_pipeline_advance(c, now_ms);

@@ -8,7 +8,7 @@
  *   c <n>       n bytes of what it has written go out, whatever they are
  *   X           the connection ends
  *   -           not connected yet (the first line) K          now it is
- *   M <n> <r>.. submit mail n to these recipients  Q          quit
+ *   M <n> <r>.. submit mail n (1-9, A-C) to these   Q          quit
  *   + <ms>      time passes, and the client is told
  *   @ <ms>      the deadline, counted from the start ("none" without)
  *   E <event>   the next event; no event may be left over at the next line that is not an E
@@ -41,7 +41,7 @@
 #define SCRIPT_IN_THE_CLEAR  0x200u /* AUTH without TLS */
 #define SCRIPT_ONLY_PLAIN    0x400u /* of the mechanisms */
 
-#define SCRIPT_MAILS 9
+#define SCRIPT_MAILS 12
 #define SCRIPT_SIZE  8192
 #define SCRIPT_START 1000 /* ms; timeouts: mail 10 s, final 300 s, QUIT 5 s */
 
@@ -221,7 +221,7 @@ static void script_check_written(struct script_run *r)
 
 static void script_submit(struct script_run *r, const char *line)
 {
-	struct script_mail *m = &r->mails[line[0] - '1'];
+	struct script_mail *m = &r->mails[line[0] <= '9' ? line[0] - '1' : line[0] - 'A' + 9];
 	char *s;
 
 	snprintf(m->text, sizeof(m->text), "%.250s", line);

@@ -59,7 +59,18 @@ static const struct script plain[] = {
 	  "C QUIT\nS 221\nX\nE closed@QUIT[]\n" },
 };
 
+/* Exim cuts at the eleventh RSET that begins no message, accepted mails between them or not. */
+#define NOBODY(n) "S 250\nS 250\nS 550\nS 503\nE mail " n ": refused@RCPT[550]\n"
+#define LAGAIN(n) "M " n " a\nC RSET\nS 250\n" MAIL "S 250\n" TO("a") "S 550\nE mail " n ": refused@RCPT[550]\n"
+#define TAKEN(n) "S 250\nS 250\nS 250\nS 250\nE mail " n ": accepted@message[250]\n"
+
 static const struct script refusals[] = {
+	{ "P: six mails for nobody: QUIT", 0, P3 "S 250\nS 550\nS 503\nE mail 2: refused@RCPT[550]\n" NOBODY("3")
+	  "M 5 a\nM 6 a\n" RESET("a") RESET("a") TAKEN("4") NOBODY("5") "M 7 a\n" RESET("a") NOBODY("6") NOBODY("7")
+	  "M 8 a\nM 9 a\nM A a\n" RESET("a") RESET("a") RESET("a") "Y\n" NOBODY("8") "N\n" TAKEN("9") "N\n"
+	  NOBODY("A") "C QUIT\nS 221\nX\nE closed@QUIT[]\n" },
+	{ "L: six mails for nobody: QUIT", 0, L "M 1 a\n" MAIL "S 250\n" TO("a") "S 550\nE mail 1: refused@RCPT[550]\n"
+	  LAGAIN("2") LAGAIN("3") LAGAIN("4") LAGAIN("5") "Y\n" LAGAIN("6") "N\nC QUIT\nS 221\nX\nE closed@QUIT[]\n" },
 	{ "L: all recipients: no body, and RSET before the next", 0, L "M 1 a\n" MAIL "S 250\n" TO("a")
 	  "S 550 no\nE mail 1: refused@RCPT[550 no]\nW submit\nM 2 b\nC RSET\nS 250\n" MAIL },
 	{ "L: MAIL", 0, L "M 1 a\n" MAIL "S 550 no\nE mail 1: refused@MAIL[550 no]\nM 2 b\n" MAIL },
