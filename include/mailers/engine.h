@@ -137,7 +137,7 @@ uint64_t engine_deadline(const struct engine *e, uint64_t now_ms);
  */
 int engine_expired(struct engine *e);
 
-/* Alerts queued or in flight, or connections open? */
+/* Alerts queued or in flight, connections open, or tests that wait for one? */
 bool engine_busy(const struct engine *e);
 
 /* Adds a line of the host's to the log. */
@@ -221,11 +221,13 @@ enum engine_test_result {
  */
 int engine_test_begin(struct engine *e, const char *proxy, const char *mailer, const char *to, const char *from,
                       uint64_t now_ms, char *reason);
+/* The Date of its mails (RFC 5322); none without this call, which comes before engine_connect(). */
+void engine_test_date(struct engine *e, int id, const char *date);
 /* Appends what was said and heard since the last call, line by line ('\n'), with the outcome of each step. True
  * when the test is over: *<result> is set then. An unknown <id> is over, with LOCAL.
  */
 bool engine_test_read(struct engine *e, int id, struct buffer *out, enum engine_test_result *result);
-/* Forgets the test; connections of it that are open are named by engine_expired(). */
+/* Forgets the test, which no call knows any more; connections of it that are open are named by engine_expired(). */
 void engine_test_end(struct engine *e, int id);
 
 /* Each recipient of an alert that was raised ends in exactly one of accepted, refused, given_up, abandoned and lost,

@@ -298,6 +298,10 @@ static bool connection_submit(struct engine *e, struct connection *c, uint64_t n
 
 void connection_run(struct engine *e, struct connection *c, uint64_t now_ms)
 {
+	if (c->leg) {
+		engine_test_run(e, c, now_ms);
+		return;
+	}
 	/* One that lingered ends with its reply: another has taken its place. A mail that could not be submitted
 	 * is settled in the next run: there is a body or a QUIT to send.
 	 */
@@ -324,7 +328,7 @@ void connection_drain(struct connection *c, uint64_t now_ms)
 		if (c->flights[i].env)
 			return;
 	}
-	if (!c->session.ready)
+	if (!c->session.ready && !c->leg)
 		connection_expire(c, now_ms); /* a probe: nobody waits for what it finds */
 }
 
@@ -341,7 +345,10 @@ void connection_tick(struct engine *e, struct connection *c, uint64_t now_ms)
 
 	/* To the client its own time is over then, so that it says so. */
 	smtp_client_tick(c->client, late ? smtp_client_deadline(c->client) : now_ms);
-	connection_events(e, c, now_ms);
+	if (c->leg)
+		engine_test_run(e, c, now_ms);
+	else
+		connection_events(e, c, now_ms);
 	if (c->ended && !over)
 		connection_expire(c, now_ms);
 	else if (c->told_ms ? now_ms - c->told_ms >= ENGINE_RELEASE_MS : engine_drain_over(e, now_ms))
@@ -352,9 +359,15 @@ void connection_free(struct engine *e, struct connection *c, uint64_t now_ms)
 {
 	if (!c->ended) {
 		wire_eof(c->wire, now_ms);
-		connection_events(e, c, now_ms);
+		if (c->leg)
+			engine_test_run(e, c, now_ms);
+		else
+			connection_events(e, c, now_ms);
 	}
-	mailer_closed(c->mailer, &c->session);
+	if (c->leg)
+		engine_test_closed(e, c->leg);
+	else
+		mailer_closed(c->mailer, &c->session);
 	connection_close(c);
 }
 

@@ -51,6 +51,7 @@ void engine_free(struct engine *e)
 	if (!e)
 		return;
 	engine_slot_free(e);
+	engine_test_free_all(e);
 	engine_record_free(e);
 	queue_free(e->queue);
 	for (p = e->proxies; p; p = next_proxy) {
@@ -145,7 +146,7 @@ uint64_t engine_deadline(const struct engine *e, uint64_t now_ms)
 
 bool engine_busy(const struct engine *e)
 {
-	return e->nconnections || queue_alerts(e->queue);
+	return e->nconnections || queue_alerts(e->queue) || engine_test_waits(e);
 }
 
 void engine_stats(const struct engine *e, struct engine_stats *stats)

@@ -90,6 +90,7 @@ struct flight {
 #define CONNECTION_FLIGHTS SMTP_CLIENT_WINDOW_MAILS
 
 struct connection {
+	struct engine_test_leg *leg;    /* it is a test's: what follows about flights is unused then */
 	struct mailer *mailer;
 	struct mailer_session session;
 	struct smtp_client *client;
@@ -136,6 +137,8 @@ struct engine {
 	uint64_t retry_ms;              /* memory was short: engine_connect() is worth a call again then */
 	uint64_t expiry_ms;             /* when alerts are looked at again that may be too old */
 	uint64_t drain_until_ms;        /* 0: not draining */
+	struct engine_test *tests;
+	int last_test;
 	struct connection **slots;
 	uint64_t last_id;               /* of a connection */
 	size_t nslots, nconnections;
@@ -206,6 +209,16 @@ void engine_record_free(struct engine *e);
 /* engine_token.c. Looks whether a session failed because of its token. */
 void engine_token_failed(struct mailer *m, const struct smtp_client_event *ev);
 
+/* engine_test.c. A connection that a test waits for; NULL without one, or memory. */
+struct connection *engine_test_connection(struct engine *e, uint64_t now_ms);
+/* Does one wait for a connection? */
+bool engine_test_waits(const struct engine *e);
+/* connection_run() for it. */
+void engine_test_run(struct engine *e, struct connection *c, uint64_t now_ms);
+/* Its connection is to be freed, after it ended. */
+void engine_test_closed(struct engine *e, struct engine_test_leg *leg);
+void engine_test_free_all(struct engine *e);
+
 /* failure.c */
 enum failure_blame {
 	FAILURE_NOBODY = 0, /* memory was short here */
@@ -238,6 +251,7 @@ bool flight_settle(struct engine *e, struct flight *f, const char *failure, uint
  * server's word on the mail.
  */
 bool flight_answer(struct engine *e, struct flight *f, const struct smtp_verdict *verdicts, uint64_t now_ms);
+const char *flight_outcome_name(enum smtp_outcome outcome); /* "accepted", "deferred", ... */
 /* Counts a try of all recipients that have no verdict, the last for each if <useless>. One line says for how
  * many it was the last. Returns whether there was one to count.
  */

@@ -39,27 +39,44 @@ static bool engine_mailer_wants(const struct engine *e, const struct mailer *m, 
 	return (probe || mailer_has_work(m)) && mailer_may_connect(m, now_ms);
 }
 
-int engine_connect(struct engine *e, uint64_t now_ms)
+/* The mailer whose turn it is of those that want a connection; NULL without one. */
+static struct mailer *engine_mailer_next(const struct engine *e, uint64_t now_ms)
 {
 	struct mailer *m = e->next_mailer ? e->next_mailer : e->mailers, *first = m;
-	struct connection *c;
-	int slot;
 
-	if (!m || engine_drain_over(e, now_ms))
-		return -1;
-	while (!engine_mailer_wants(e, m, now_ms)) {
+	while (m && !engine_mailer_wants(e, m, now_ms)) {
 		m = m->next ? m->next : e->mailers;
 		if (m == first)
-			return -1;
+			return NULL;
 	}
+	return m;
+}
+
+int engine_connect(struct engine *e, uint64_t now_ms)
+{
+	struct connection *c;
+	struct mailer *m;
+	int slot;
+
+	if (engine_drain_over(e, now_ms))
+		return -1;
 	slot = engine_slot(e);
-	c = slot < 0 ? NULL : connection_new(e, m, now_ms);
-	e->retry_ms = c ? 0 : now_ms + ENGINE_RETRY_MS;
+	if (slot < 0) {
+		e->retry_ms = now_ms + ENGINE_RETRY_MS;
+		return -1;
+	}
+	c = engine_test_connection(e, now_ms);
+	m = c ? NULL : engine_mailer_next(e, now_ms);
+	if (m) {
+		c = connection_new(e, m, now_ms);
+		e->retry_ms = c ? 0 : now_ms + ENGINE_RETRY_MS;
+		if (c)
+			e->next_mailer = m->next;
+	}
 	if (!c)
 		return -1;
 	c->id = ++e->last_id;
 	e->slots[slot] = c;
-	e->next_mailer = m->next;
 	e->nconnections++;
 	return slot;
 }

@@ -26,6 +26,11 @@ static const char *const flight_ends[ENGINE_FATES] = {
 	[ENGINE_FATE_ABANDONED] = "abandoned",
 };
 
+const char *flight_outcome_name(enum smtp_outcome outcome)
+{
+	return flight_outcomes[outcome];
+}
+
 /* The fate that some recipients of a mail share, for a line about it. */
 struct flight_fate {
 	enum smtp_outcome outcome;
