@@ -19,10 +19,13 @@
 #include <stddef.h>
 
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include <mailers/tls.h>
 
 #define TLS_NAME_MAX 255 /* bytes of a host name; SNI takes no more (RFC 6066 section 3) */
+
+#define TLS_HOST_FLAGS X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS /* "mail*.example.org" is no pattern */
 
 struct tls_context {
 	SSL_CTX *ssl;
@@ -57,6 +60,10 @@ bool tls_file_crt(SSL_CTX *ctx, const char *path, char *reason);
 
 /* tls_verify.c: the callback of SSL_CTX_set_verify(); the session is the SSL's app data. */
 int tls_verify_callback(int ok, X509_STORE_CTX *store);
+/* Once more when the handshake is done, as OpenSSL 3.0 forgets the wanted name when it has no memory for a copy of it, and
+ * goes on. False, with the rejection written, when the certificate must not pass.
+ */
+bool tls_verify_again(struct tls_session *s);
 bool tls_verify_is_address(const char *name);
 
 /* tls_certificate.c: each writes printable text of <size> bytes at the most, cut where it must be. */

@@ -11,7 +11,6 @@
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/x509v3.h>
 
 #include "tls_internal.h"
 
@@ -48,9 +47,11 @@ static bool tls_session_expect(struct tls_session *s, const char *verifyhost)
 	tls_session_name(verifyhost, s->verifyhost);
 	if (tls_verify_is_address(s->verifyhost))
 		return X509_VERIFY_PARAM_set1_ip_asc(param, s->verifyhost);
-	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	/* A name that is none must match nothing; an empty one would match everything. */
-	return X509_VERIFY_PARAM_set1_host(param, s->verifyhost[0] ? s->verifyhost : "invalid.", 0);
+	X509_VERIFY_PARAM_set_hostflags(param, TLS_HOST_FLAGS);
+	/* A name that is none must match nothing; to OpenSSL an empty one would match everything. */
+	if (!s->verifyhost[0])
+		memcpy(s->verifyhost, "invalid.", sizeof("invalid."));
+	return X509_VERIFY_PARAM_set1_host(param, s->verifyhost, 0);
 }
 
 static bool tls_session_indicate(struct tls_session *s, const char *sni)
@@ -164,6 +165,8 @@ static enum mailers_error tls_session_pump(struct tls_session *s)
 		result = SSL_do_handshake(s->ssl);
 		if (result != 1)
 			return tls_session_result(s, result);
+		if (!tls_verify_again(s))
+			return tls_session_fail(s, MAILERS_ERR_TLS, s->rejection);
 		s->established = true;
 	}
 	while ((result = SSL_read_ex(s->ssl, text, sizeof(text), &n)) == 1) {

@@ -111,3 +111,23 @@ int tls_verify_callback(int ok, X509_STORE_CTX *store)
 		               X509_verify_cert_error_string(error));
 	return 0;
 }
+
+bool tls_verify_again(struct tls_session *s)
+{
+	X509 *cert = SSL_get0_peer_certificate(s->ssl);
+	int result = 1;
+
+	if (!s->verify)
+		return true;
+	if (!cert || SSL_get_verify_result(s->ssl) != X509_V_OK)
+		result = -1;
+	else if (s->verifyhost[0] && tls_verify_is_address(s->verifyhost))
+		result = X509_check_ip_asc(cert, s->verifyhost, 0);
+	else if (s->verifyhost[0])
+		result = X509_check_host(cert, s->verifyhost, 0, TLS_HOST_FLAGS, NULL);
+	if (!result)
+		tls_verify_wrong_name(s, cert);
+	else if (result < 0)
+		tls_text_print(s->rejection, sizeof(s->rejection), "certificate could not be verified");
+	return result == 1;
+}
