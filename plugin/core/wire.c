@@ -44,19 +44,6 @@ struct wire {
 	size_t queued;                /* ciphertext that has to leave until the last of <records> is gone */
 };
 
-/* Stand in until smtp_client.c has its own, which win over these. */
-__attribute__((weak)) void smtp_client_secured(struct smtp_client *c, uint64_t now_ms)
-{
-	(void)c;
-	(void)now_ms;
-}
-
-__attribute__((weak)) void smtp_client_unsecured(struct smtp_client *c, const char *why, uint64_t now_ms)
-{
-	(void)why;
-	smtp_client_eof(c, now_ms);
-}
-
 struct wire *wire_new(struct smtp_client *client, const struct wire_tls *tls)
 {
 	struct wire *w = calloc(1, sizeof(*w));
