@@ -65,7 +65,7 @@ const struct setting_field setting_mailer_fields[] = {
 
 const struct setting_field setting_proxy_fields[] = {
 	{ "mode", SETTING_ENUM, PROXY(mode), 0, 0, words_mode, "all", "\"failover\"", 0 },
-	{ "order", SETTING_IDS, PROXY(order), 0, 0, NULL, "the order of their names", "{ \"smtp1\", \"smtp2\" }", 0 },
+	{ "order", SETTING_IDS, PROXY(order), 0, 0, NULL, "`mailer` lines by name, then extra ones", "{ \"smtp1\", \"smtp2\" }", 0 },
 	{ "limit", SETTING_LIMIT, PROXY(limit), 0, 0, NULL, "", "{ mails = 20, per = \"1m\" }", 0 },
 	{ "max_age", SETTING_TIME, PROXY(max_age), 1000, SETTING_TIME_MAX, NULL, "4h", "\"1h\"", 0 },
 	{ "extra", SETTING_TABLE, 0, 0, 0, NULL, "", "{ local1 = { address = \"unix@/run/smtp.sock\" } }", 0 },

@@ -11,3 +11,12 @@ $(B)/obj/lua$(LUA)/settings/%.o: plugin/settings/%.c
 	$(Q)$(CC) $(ALL_CFLAGS) -I/usr/include/lua$(LUA) -MMD -MP -c -o $@ $<
 
 -include $(wildcard $(B)/obj/lua*/settings/*.d)
+
+# The tests in regtests/settings link the settings, the core, Lua and cmocka, under the sanitizers.
+SETTINGS_LUA := 5.3
+$(B)/settings/%: regtests/settings/%.c regtests/unit/unit.c regtests/unit/unit.h $(SETTINGS_SRC) \
+		$(wildcard plugin/settings/*.h) $(B)/libcore-asan.a
+	@mkdir -p $(@D)
+	$(say) TEST "$@ (sanitizers)"
+	$(Q)$(CC) $(ALL_CFLAGS) $(SANITIZE) -I/usr/include/lua$(SETTINGS_LUA) -Iregtests/unit -Iplugin/settings \
+		$(ALL_LDFLAGS) $(WRAP) -o $@ $(filter-out %.h,$^) -lcmocka -llua$(SETTINGS_LUA)
