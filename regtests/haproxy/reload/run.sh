@@ -6,6 +6,7 @@
 # timeout 240
 . "$(dirname "$0")/../../lib/alerts.sh"
 
+HERE=$(cd "$(dirname "$0")" && pwd)
 WAIT_S=60
 
 # settings LINE...: a settings file of these entries, for the HAProxys that are started next
@@ -23,8 +24,15 @@ config() {
 	alerts_mailers m "${!port}"
 }
 
-# down FIRST LAST
-down() { cli h "$(seq "$1" "$2" | sed 's|.*|set server be/s& health down;|' | tr -d '\n')"; }
+# down FIRST LAST, in lines that fit into HAProxy's buffer
+down() {
+	local lines line
+
+	mapfile -t lines < <(seq "$1" "$2" | awk '{ printf "set server be/s%d health down;%s", $1, NR % 200 ? "" : "\n" }')
+	for line in "${lines[@]}"; do
+		cli h "$line"
+	done
+}
 
 # Names of servers, one a line, in the order of sort:
 raised() { sed -n 's/.*Server be\/\(s[0-9]*\) is DOWN, changed from CLI\. .*/\1/p' "$TMPDIR/h.heard" | sort -u; }
@@ -143,6 +151,22 @@ hard_stop__with_much_queued__logs_everything() {
 	ended_well
 	all_told s 1000
 	equal 1000 "$(given_up | wc -l)" "alerts logged"
+}
+
+# No line reaches HAProxy's log, as when there is no time for it: they are on standard error.
+hard_stop__when_no_task_comes_to_log__writes_everything_to_standard_error() {
+	with_status
+	sink_start s --log "$TMPDIR/s.log"
+	sinkctl s close-listener
+	haproxy_global="hard-stop-after 1s
+		lua-load $HERE/../errors/faults.lua log:hang:1:1000000"
+	haproxy_start h < <(config 100 s)
+	down 1 100
+	stop_and_wait
+	ended_well
+	all_told s 100
+	equal 100 "$(given_up | wc -l)" "alerts logged"
+	grep -q '^mailers: be/s1 via m1 ' "$TMPDIR/h.out"
 }
 
 # --- run modes --------------------------------------------------------------------------------------------
