@@ -85,6 +85,14 @@ sub refusals {
 	return \%refused;
 }
 
+# Does the host's log say that a try failed?
+sub has_failed {
+	my ($cell) = @_;
+
+	open my $log, '<', $cell->{host_log} or return 0;
+	return !!grep { /\bm-$cell->{id} / && /\b(failed|deferred|unknown)\b/ } <$log>;
+}
+
 # Waits until <condition> is true.
 sub until_true {
 	my ($what, $condition) = @_;
@@ -110,6 +118,12 @@ sub wait_accounted {
 	my ($cell, @names) = @_;
 
 	until_true('all alerts delivered or refused', sub { accounted($cell, @names) });
+}
+
+sub wait_failed {
+	my ($cell) = @_;
+
+	until_true('the log says that it failed', sub { has_failed($cell) });
 }
 
 sub wait_refused {
