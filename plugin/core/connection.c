@@ -17,7 +17,7 @@
 /* Takes the next mail of the queue into a free place. NULL when there is none, or no memory: a later run
  * tries again.
  */
-static struct flight *connection_take(struct engine *e, struct connection *c)
+static struct flight *connection_take(struct engine *e, struct connection *c, uint64_t now_ms)
 {
 	struct flight *f = NULL;
 	size_t i;
@@ -26,7 +26,7 @@ static struct flight *connection_take(struct engine *e, struct connection *c)
 		if (!c->flights[i].env)
 			f = &c->flights[i];
 	}
-	if (!f || c->mailer->suspended || !flight_take(e, f, c->mailer))
+	if (!f || c->mailer->suspended || !flight_take(e, f, c->mailer, now_ms))
 		return NULL;
 	f->number = c->taken++;
 	return f;
@@ -84,7 +84,7 @@ struct connection *connection_new(struct engine *e, struct mailer *m, uint64_t n
 	enum smtp_tls tls = mailer_tls(m);
 	struct connection *c = connection_open(m, tls, NULL, now_ms);
 
-	if (!c || (m->state != MAILER_DOWN && !connection_take(e, c))) {
+	if (!c || (m->state != MAILER_DOWN && !connection_take(e, c, now_ms))) {
 		m->plain += tls != m->settings.tls;
 		if (c)
 			connection_close(c);
@@ -279,7 +279,7 @@ static bool connection_submit(struct engine *e, struct connection *c, uint64_t n
 			f = &c->flights[i];
 	}
 	if (!f)
-		f = connection_take(e, c);
+		f = connection_take(e, c, now_ms);
 	if (!f)
 		return false;
 	env.from = flight_route(f)->proxy->sender;

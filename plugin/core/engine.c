@@ -58,6 +58,7 @@ void engine_free(struct engine *e)
 		next_proxy = p->next;
 		engine_proxy_free(p);
 	}
+	engine_limit_free(e);
 	engine_group_free(e);
 	for (m = e->mailers; m; m = next_mailer) {
 		next_mailer = m->next;

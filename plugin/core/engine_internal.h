@@ -6,6 +6,7 @@
  *   engine_group.c    mailers that stand in for each other
  *   engine_slot.c     the table of connections: which is opened next, and the bytes of each
  *   engine_route.c    a proxy's way to a mailer or a group: drops and expiry
+ *   engine_limit.c    how many mails a recipient may get
  *   engine_drain.c    the end of the process
  *   engine_record.c   the last alerts and their fate
  *   engine_show.c     tables of what goes on
@@ -14,7 +15,8 @@
  *   engine_test.c     mails that are tests
  *   engine_log.c      the lines for the host's log
  *   connection.c      one connection: moves mails of the queue into an smtp_client, and its trouble to the mailer
- *   flight.c          one mail on a connection: taken, built, settled
+ *   flight.c          one mail on a connection: taken, submitted, settled
+ *   flight_build.c    its message
  *   flight_fate.c     what becomes of each of its recipients, and the line about it
  *   failure.c         whose fault it is
  */
@@ -49,6 +51,7 @@ struct engine_route {
 	struct engine_member *members; /* those of its proxy that it goes to */
 	size_t nmembers;
 	struct queue_route *queue;
+	struct engine_limit **limits; /* one a recipient of the proxy; NULL: none */
 	size_t burst;               /* alerts dropped since the last line about it */
 	uint64_t burst_first_ms, burst_last_ms; /* when the first and the last of them was */
 	uint64_t dropped;           /* alerts, ever */
@@ -83,6 +86,9 @@ struct flight {
 	bool unknown;                   /* whether it was accepted */
 };
 
+/* The bounds of a fold: with a date and a name for each it stays below half of SMTP_CLIENT_MESSAGE_MAX. */
+#define FLIGHT_FOLD_ALERTS  1000
+#define FLIGHT_FOLD_BYTES   (256u << 10)
 #define FLIGHT_RETRY_MS     5000u   /* the pause of an alert after its first try; doubled with each ... */
 #define FLIGHT_RETRY_MAX_MS 600000u /* ... up to here, jitter included */
 
@@ -137,6 +143,7 @@ struct engine {
 	uint64_t retry_ms;              /* memory was short: engine_connect() is worth a call again then */
 	uint64_t expiry_ms;             /* when alerts are looked at again that may be too old */
 	uint64_t drain_until_ms;        /* 0: not draining */
+	struct engine_limit *limited;
 	struct engine_test *tests;
 	int last_test;
 	struct connection **slots;
@@ -219,6 +226,22 @@ void engine_test_run(struct engine *e, struct connection *c, uint64_t now_ms);
 void engine_test_closed(struct engine *e, struct engine_test_leg *leg);
 void engine_test_free_all(struct engine *e);
 
+/* engine_limit.c. The limit on <rcpt> over the mailer or list of <ring>, for <mails> at the most, made if it is new; NULL
+ * without memory.
+ */
+struct engine_limit *engine_limit_get(struct engine *e, const struct queue_ring *ring, const char *rcpt,
+                                      size_t mails);
+/* When a mail may go; not after <now_ms>: now. If it may not, the next ones are to be folds. */
+uint64_t engine_limit_asks(struct engine_limit *l, size_t mails, uint32_t per_ms, uint64_t now_ms);
+bool engine_limit_folds(const struct engine_limit *l);
+/* A fold was made; <all>: nothing else waited. */
+void engine_limit_folded(struct engine_limit *l, bool all);
+/* A mail is on the way; it is no longer; it was accepted, or may have been. */
+void engine_limit_begins(struct engine_limit *l);
+void engine_limit_ends(struct engine_limit *l);
+void engine_limit_accepted(struct engine_limit *l, uint64_t now_ms);
+void engine_limit_free(struct engine *e);
+
 /* failure.c */
 enum failure_blame {
 	FAILURE_NOBODY = 0, /* memory was short here */
@@ -238,7 +261,11 @@ enum queue_outcome failure_of_recipient(enum smtp_outcome outcome);
 /* flight.c. Takes the next mail for <m> and builds it; false when there is none, or no memory (it is still
  * queued then).
  */
-bool flight_take(struct engine *e, struct flight *f, struct mailer *m);
+bool flight_take(struct engine *e, struct flight *f, struct mailer *m, uint64_t now_ms);
+/* Recipient <i> got it, or may have got it. */
+void flight_accepted(const struct flight *f, size_t i, uint64_t now_ms);
+/* flight_build.c. Fills f->message; a failure is its error. */
+void flight_build(const struct engine *e, struct flight *f);
 struct engine_route *flight_route(const struct flight *f);
 /* The client did not take it. */
 void flight_reject(struct engine *e, struct flight *f, enum mailers_error error, uint64_t now_ms);

@@ -19,6 +19,7 @@ void engine_proxy_free(struct engine_proxy *p)
 
 	for (r = p->routes; r; r = next) {
 		next = r->next;
+		free(r->limits);
 		free(r);
 	}
 	for (i = 0; i < p->nmembers; i++)

@@ -13,6 +13,23 @@
 
 #define ROUTE_EXPIRY_MS 1000 /* between two looks when there may be more */
 
+/* The limits on the recipients of <r>, whose first ring is <ring>. */
+static bool engine_route_limit(struct engine *e, struct engine_route *r, const struct queue_ring *ring)
+{
+	const struct engine_proxy *p = r->proxy;
+	size_t i;
+
+	if (!p->limit_mails)
+		return true;
+	r->limits = calloc(p->nrcpt, sizeof(struct engine_limit *));
+	for (i = 0; r->limits && i < p->nrcpt; i++) {
+		r->limits[i] = engine_limit_get(e, ring, p->rcpt[i], p->limit_mails);
+		if (!r->limits[i])
+			return false;
+	}
+	return r->limits != NULL;
+}
+
 bool engine_route_new(struct engine *e, struct engine_proxy *proxy, struct engine_member *members, size_t n,
                       struct engine_group *group)
 {
@@ -30,9 +47,11 @@ bool engine_route_new(struct engine *e, struct engine_proxy *proxy, struct engin
 		rings[nrings++] = &group->ring;
 	for (i = 0; i < n; i++)
 		rings[nrings++] = &members[i].mailer->ring;
-	r->queue = queue_route_new(e->queue, rings, nrings, r, (const char *const *)proxy->rcpt, proxy->nrcpt,
-	                           &e->limits);
+	if (engine_route_limit(e, r, rings[0]))
+		r->queue = queue_route_new(e->queue, rings, nrings, r, (const char *const *)proxy->rcpt, proxy->nrcpt,
+		                           &e->limits);
 	if (!r->queue) {
+		free(r->limits);
 		free(r);
 		return false;
 	}

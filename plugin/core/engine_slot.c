@@ -66,12 +66,14 @@ int engine_connect(struct engine *e, uint64_t now_ms)
 		return -1;
 	}
 	c = engine_test_connection(e, now_ms);
-	m = c ? NULL : engine_mailer_next(e, now_ms);
-	if (m) {
+	while (!c && (m = engine_mailer_next(e, now_ms))) {
+		e->next_mailer = m->next;
 		c = connection_new(e, m, now_ms);
-		e->retry_ms = c ? 0 : now_ms + ENGINE_RETRY_MS;
-		if (c)
-			e->next_mailer = m->next;
+		e->retry_ms = 0;
+		if (!c && engine_mailer_wants(e, m, now_ms)) { /* else all that it has is held by limits */
+			e->retry_ms = now_ms + ENGINE_RETRY_MS;
+			break;
+		}
 	}
 	if (!c)
 		return -1;

@@ -12,7 +12,7 @@
 
 void engine_token_failed(struct mailer *m, const struct smtp_client_event *ev)
 {
-	if (ev->stage == SMTP_STAGE_AUTH && ev->code / 100 == 5 && m->settings.credentials &&
+	if (ev->credentials_refused && m->settings.credentials &&
 	    m->settings.credentials->token)
 		m->token_refused = true;
 }

@@ -10,8 +10,6 @@
  */
 #include <string.h>
 
-#include <mailers/message.h>
-
 #include "engine_internal.h"
 
 struct engine_route *flight_route(const struct flight *f)
@@ -19,33 +17,50 @@ struct engine_route *flight_route(const struct flight *f)
 	return queue_route_owner(f->env->route);
 }
 
+/* The limit on recipient <i>; NULL: none. The envelope's recipients are some of the route's, in its order. */
+static struct engine_limit *flight_limit(const struct queue_envelope *env, size_t i)
+{
+	const struct engine_route *r = queue_route_owner(env->route);
+	size_t k;
+
+	if (!r->limits)
+		return NULL;
+	for (k = i; strcmp(r->proxy->rcpt[k], env->rcpt[i]); k++)
+		;
+	return r->limits[k];
+}
+
+/* It is on no way any more. */
+static void flight_leave(struct flight *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->env->nrcpt; i++) {
+		struct engine_limit *l = flight_limit(f->env, i);
+
+		if (!l)
+			continue;
+		engine_limit_ends(l);
+		if (f->env->nalerts > 1 && f->env->verdicts[i].outcome != QUEUE_DONE)
+			engine_limit_folded(l, false);
+	}
+	f->member->mailer->in_flight -= f->env->nrcpt;
+}
+
 static void flight_free(struct flight *f)
 {
-	f->member->mailer->in_flight -= f->env->nrcpt;
+	flight_leave(f);
 	queue_settle(f->queue, f->env);
 	buffer_free(&f->message);
 	*f = (struct flight){ 0 };
 }
 
-/* Builds the message of an envelope. It is built anew for each try: the same bytes, Message-ID included. */
-static void flight_build(const struct engine *e, struct flight *f)
+void flight_accepted(const struct flight *f, size_t i, uint64_t now_ms)
 {
-	const struct engine_route *r = flight_route(f);
-	const char *helo = r->members[0].mailer->settings.helo; /* whoever of a group it goes over */
-	const struct engine_proxy *proxy = r->proxy;
-	const struct queue_alert *a = f->env->alert;
-	struct buffer id = { 0 };
-	struct message_fields fields = { .from = proxy->from, .to = proxy->to, .date = a->date, .text = a->text };
+	struct engine_limit *l = flight_limit(f->env, i);
 
-	buffer_printf(&id, "%llu.%s@%s", (unsigned long long)a->id, e->token, helo);
-	buffer_add(&id, "", 1);
-	if (buffer_error(&id)) {
-		f->message.error = MAILERS_ERR_NOMEM;
-	} else {
-		fields.message_id = id.data;
-		message_build(&fields, &f->message);
-	}
-	buffer_free(&id);
+	if (l)
+		engine_limit_accepted(l, now_ms);
 }
 
 /* That one of the route's members whose mailer is <m>. */
@@ -58,16 +73,74 @@ static const struct engine_member *flight_member(const struct engine_route *r, c
 	return &r->members[i];
 }
 
-bool flight_take(struct engine *e, struct flight *f, struct mailer *m)
+/* Makes a fold of <env> for the first recipient that is to have one. Without memory it stays as it is: better a mail
+ * too many than none.
+ */
+static void flight_fold(struct engine *e, struct queue_envelope *env)
 {
-	struct queue_ring *ring = mailer_next_ring(m);
+	size_t i;
 
-	f->env = ring ? queue_take(e->queue, ring) : NULL;
+	for (i = 0; i < env->nrcpt; i++) {
+		struct engine_limit *l = flight_limit(env, i);
+
+		if (!l || !engine_limit_folds(l))
+			continue;
+		if (!queue_fold(e->queue, env, i, FLIGHT_FOLD_ALERTS, FLIGHT_FOLD_BYTES))
+			engine_limit_folded(l, env->nalerts == 1);
+		return;
+	}
+}
+
+/* Holds the recipients of <env> that have had enough mails, and folds what has waited for that. False when nobody is left:
+ * <env> is gone then. At the end of the process nobody waits.
+ */
+static bool flight_limits(struct engine *e, struct queue_envelope *env, uint64_t now_ms)
+{
+	const struct engine_route *r = queue_route_owner(env->route);
+	size_t i;
+
+	if (!r->limits)
+		return true;
+	for (i = env->nrcpt; i--; ) {
+		uint64_t opens = engine_limit_asks(flight_limit(env, i), r->proxy->limit_mails, r->proxy->limit_per_ms,
+		                                   now_ms);
+
+		if (opens > now_ms && !engine_draining(e) && !queue_hold(e->queue, env, i, opens))
+			return false;
+	}
+	flight_fold(e, env);
+	return true;
+}
+
+/* The next envelope for <m> that may go now. */
+static struct queue_envelope *flight_envelope(struct engine *e, struct mailer *m, uint64_t now_ms)
+{
+	struct queue_envelope *env;
+	struct queue_ring *ring;
+
+	do {
+		ring = mailer_next_ring(m);
+		env = ring ? queue_take(e->queue, ring) : NULL;
+	} while (env && !flight_limits(e, env, now_ms));
+	return env;
+}
+
+bool flight_take(struct engine *e, struct flight *f, struct mailer *m, uint64_t now_ms)
+{
+	struct engine_limit *l;
+	size_t i;
+
+	f->env = flight_envelope(e, m, now_ms);
 	if (!f->env)
 		return false;
 	f->queue = e->queue;
 	f->member = flight_member(flight_route(f), m);
 	m->in_flight += f->env->nrcpt;
+	for (i = 0; i < f->env->nrcpt; i++) {
+		l = flight_limit(f->env, i);
+		if (l)
+			engine_limit_begins(l);
+	}
 	flight_build(e, f);
 	if (!buffer_error(&f->message))
 		return true;

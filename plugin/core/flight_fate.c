@@ -224,6 +224,7 @@ static void flight_verdict(struct engine *e, struct flight *f, const struct smtp
 	switch (v[i].outcome) {
 	case SMTP_OUTCOME_ACCEPTED:
 		flight_tally(e, f->env, f->member, ENGINE_FATE_ACCEPTED, why);
+		flight_accepted(f, i, now_ms);
 		e->stats.folded += f->env->nalerts > 1 ? f->env->nalerts : 0;
 		break;
 	case SMTP_OUTCOME_REFUSED:
@@ -231,6 +232,7 @@ static void flight_verdict(struct engine *e, struct flight *f, const struct smtp
 		break;
 	case SMTP_OUTCOME_UNKNOWN:
 		f->unknown = true;
+		flight_accepted(f, i, now_ms); /* for all that we know */
 		own->pin = r->group ? (unsigned)(f->member - r->members) + 1 : 0;
 		/* fall through */
 	case SMTP_OUTCOME_DEFERRED:

@@ -40,7 +40,7 @@ enum { PEER_SLOTS = 128, PEER_MAILS = 32768, PEER_RULES = 8, PEER_RCPTS = 100, P
 
 /* A mail that a server took, for one recipient. */
 struct peer_mail {
-	char address[24], rcpt[40], text[64], id[80];
+	char address[24], rcpt[40], text[64], id[100];
 	uint64_t ms;
 };
 
@@ -73,6 +73,7 @@ struct peer {
 	size_t nmails, nopened, nopen, most_open;
 	size_t idle;                     /* waits in a row in which no time passed */
 	uint64_t opened_ms[64];          /* when the first of them were */
+	char last[16384];                /* the mail that was taken last, whole */
 	char log[PEER_LOG];              /* lines "<level> text", each with a '\n' */
 	size_t log_len;
 };
@@ -147,6 +148,7 @@ static inline void peer_take(struct peer *p, struct peer_connection *c, const ch
 {
 	size_t i;
 
+	snprintf(p->last, sizeof(p->last), "%s", c->message);
 	for (i = 0; i < c->nrcpt; i++) {
 		struct peer_mail *m = &p->mails[p->nmails++];
 

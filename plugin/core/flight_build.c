@@ -1,0 +1,85 @@
+/*
+ * flight_build - the message of a flight: that of its alert, or for a fold one that names all of its alerts.
+ *
+ * It is built anew for each try: the same alerts give the same bytes, Message-ID included. A fold that was put back
+ * may be composed of other alerts the next time; then its Message-ID is another, too, as a hash of the alerts' ids is
+ * part of it.
+ *
+ * Called by flight.c.
+ */
+#include <stdio.h>
+
+#include <mailers/message.h>
+
+#include "engine_internal.h"
+
+static uint64_t flight_hash(const struct queue_envelope *env)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+	size_t i, k;
+
+	for (i = 0; i < env->nalerts; i++) {
+		for (k = 0; k < 8; k++)
+			h = (h ^ (env->alerts[i]->id >> 8 * k & 0xff)) * UINT64_C(0x100000001b3);
+	}
+	return h;
+}
+
+static void flight_message_id(const struct engine *e, const struct flight *f, struct buffer *id)
+{
+	const struct queue_envelope *env = f->env;
+	/* Whoever of a group it goes over. */
+	const char *helo = flight_route(f)->members[0].mailer->settings.helo;
+
+	buffer_printf(id, "%llu", (unsigned long long)env->alert->id);
+	if (env->nalerts > 1)
+		buffer_printf(id, "-%llu.%016llx", (unsigned long long)env->alerts[env->nalerts - 1]->id,
+		              (unsigned long long)flight_hash(env));
+	buffer_printf(id, ".%s@%s", e->token, helo);
+	buffer_add(id, "", 1);
+}
+
+/* "25 alerts in one mail: 20 state changes, 5 check reports", and then each. */
+static void flight_fold_body(const struct queue_envelope *env, struct buffer *body)
+{
+	size_t i, checks = 0;
+
+	for (i = 0; i < env->nalerts; i++)
+		checks += env->alerts[i]->what.kind == ALERT_KIND_CHECK;
+	buffer_printf(body, "%zu alerts in one mail: %zu state changes, %zu check reports", env->nalerts,
+	              env->nalerts - checks, checks);
+	for (i = 0; i < env->nalerts; i++) {
+		const struct queue_alert *a = env->alerts[i];
+
+		buffer_printf(body, "\n%s, %s: ", a->date, a->name);
+		buffer_puts(body, a->text);
+	}
+	buffer_add(body, "", 1);
+}
+
+void flight_build(const struct engine *e, struct flight *f)
+{
+	const struct engine_proxy *proxy = flight_route(f)->proxy;
+	const struct queue_envelope *env = f->env;
+	struct buffer id = { 0 }, body = { 0 };
+	char subject[200];
+	struct message_fields fields = {
+		.from = proxy->from, .to = proxy->to, .date = env->alerts[env->nalerts - 1]->date, .text = env->alert->text,
+	};
+
+	flight_message_id(e, f, &id);
+	if (env->nalerts > 1) {
+		flight_fold_body(env, &body);
+		snprintf(subject, sizeof(subject), "%zu alerts for %.150s", env->nalerts, proxy->name);
+		fields.text = subject;
+	}
+	if (buffer_error(&id) || buffer_error(&body)) {
+		f->message.error = MAILERS_ERR_NOMEM;
+	} else {
+		fields.message_id = id.data;
+		fields.body = body.data;
+		message_build(&fields, &f->message);
+	}
+	buffer_free(&id);
+	buffer_free(&body);
+}
