@@ -99,9 +99,10 @@ void config_tokens(struct engine *e, uint64_t now_ms)
 		if (!m)
 			continue;
 		if (!settings_token_read(config.settings, m->credentials, token, reason))
-			engine_log(e, ALERT_LEVEL_WARNING, "mailer %s: no new token: %s", m->name, reason);
+			engine_log(e, ALERT_LEVEL_WARNING, "mailers: mailer %s (%s): no new token: %s", m->name, m->address, reason);
 		else if (engine_token_set(e, index, token, now_ms))
-			engine_log(e, ALERT_LEVEL_WARNING, "mailer %s: no new token: out of memory", m->name);
+			engine_log(e, ALERT_LEVEL_WARNING, "mailers: mailer %s (%s): no new token: out of memory", m->name,
+			           m->address);
 		sasl_wipe(token, sizeof(token));
 	}
 }
