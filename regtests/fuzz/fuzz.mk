@@ -13,6 +13,7 @@ FUZZ_CC ?= clang
 FUZZ_T  ?= $(patsubst regtests/fuzz/fuzz_%.c,%,$(sort $(wildcard regtests/fuzz/fuzz_*.c)))
 FUZZ_SANITIZE := -U_FORTIFY_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all -O1
 FUZZ_OBJ := $(CORE_SRC:plugin/core/%.c=$(B)/obj/fuzz/%.o)
+FUZZ_TLS := $(TLS_SRC:plugin/tls/%.c=$(B)/obj/fuzz-tls/%.o)
 FUZZ_INC := regtests/fuzz/fuzz.h regtests/lib/message_check.h
 
 .PHONY: fuzz fuzz-replay
@@ -45,14 +46,24 @@ $(B)/libcore-fuzz.a: $(FUZZ_OBJ)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
+# TLS is fuzzed with the OpenSSL of the system, which has no sanitizer in it.
+$(B)/obj/fuzz-tls/%.o: plugin/tls/%.c
+	@mkdir -p $(@D)
+	$(say) CC "$< (fuzzer)"
+	$(Q)$(FUZZ_CC) $(ALL_CFLAGS) $(FUZZ_SANITIZE) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+
+$(B)/fuzz/tls: $(FUZZ_TLS)
+$(B)/fuzz/replay/tls: $(TLS_ASAN)
+$(B)/fuzz/tls $(B)/fuzz/replay/tls: FUZZ_LIBS := $(TLS_LIBS)
+
 $(B)/fuzz/%: regtests/fuzz/fuzz_%.c $(FUZZ_INC) $(B)/libcore-fuzz.a
 	@mkdir -p $(@D)
 	$(say) FUZZER $@
-	$(Q)$(FUZZ_CC) $(ALL_CFLAGS) $(FUZZ_SANITIZE) -fsanitize=fuzzer $(ALL_LDFLAGS) -o $@ $(filter-out %.h,$^)
+	$(Q)$(FUZZ_CC) $(ALL_CFLAGS) $(FUZZ_SANITIZE) -fsanitize=fuzzer $(ALL_LDFLAGS) -o $@ $(filter-out %.h,$^) $(FUZZ_LIBS)
 
 $(B)/fuzz/replay/%: regtests/fuzz/fuzz_%.c regtests/fuzz/replay.c $(FUZZ_INC) $(B)/libcore-asan.a
 	@mkdir -p $(@D)
 	$(say) TEST "$@ (sanitizers)"
-	$(Q)$(CC) $(ALL_CFLAGS) $(SANITIZE) $(ALL_LDFLAGS) -o $@ $(filter-out %.h,$^)
+	$(Q)$(CC) $(ALL_CFLAGS) $(SANITIZE) $(ALL_LDFLAGS) -o $@ $(filter-out %.h,$^) $(FUZZ_LIBS)
 
--include $(FUZZ_OBJ:.o=.d)
+-include $(FUZZ_OBJ:.o=.d) $(FUZZ_TLS:.o=.d)
