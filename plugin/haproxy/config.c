@@ -93,16 +93,19 @@ void config_tokens(struct engine *e, uint64_t now_ms)
 	char token[SASL_TOKEN_MAX + 1], reason[SETTINGS_REASON_MAX];
 	const struct mailer_settings *m;
 	int index;
+	bool ok;
 
 	while ((index = engine_token_wanted(e)) >= 0) {
 		m = engine_mailer_settings(e, index);
 		if (!m)
 			continue;
-		if (!settings_token_read(config.settings, m->credentials, token, reason))
+		ok = settings_token_read(config.settings, m->credentials, token, reason);
+		if (ok && engine_token_set(e, index, token, now_ms)) {
+			ok = false;
+			snprintf(reason, sizeof(reason), "out of memory");
+		}
+		if (!ok)
 			engine_log(e, ALERT_LEVEL_WARNING, "mailers: mailer %s (%s): no new token: %s", m->name, m->address, reason);
-		else if (engine_token_set(e, index, token, now_ms))
-			engine_log(e, ALERT_LEVEL_WARNING, "mailers: mailer %s (%s): no new token: out of memory", m->name,
-			           m->address);
 		sasl_wipe(token, sizeof(token));
 	}
 }
