@@ -69,13 +69,14 @@ struct peer {
 	const char *(*hook)(struct peer *p, const char *address, enum peer_stage at); /* asked before the rules */
 	uint64_t random;                 /* for hooks */
 	struct peer_connection slots[PEER_SLOTS];
-	struct peer_mail mails[PEER_MAILS];
-	size_t nmails, nopened, nopen, most_open;
+	size_t nmails, nalerts, nopened, nopen, most_open;
 	size_t idle;                     /* waits in a row in which no time passed */
 	uint64_t opened_ms[64];          /* when the first of them were */
 	char last[16384];                /* the mail that was taken last, whole */
 	char log[PEER_LOG];              /* lines "<level> text", each with a '\n' */
 	size_t log_len;
+	struct peer_mail mails[PEER_MAILS]; /* not cleared, nor is what follows */
+	struct peer_mail alerts[PEER_MAILS]; /* the same, but each alert of a fold by itself */
 };
 
 static struct peer peer_one; /* big, and one at a time is enough */
@@ -144,6 +145,24 @@ static inline void peer_copy_after(char *out, size_t size, const char *message, 
 	out[n] = '\0';
 }
 
+/* The alerts of <mail>, whose lines follow its first one. */
+static inline void peer_take_alerts(struct peer *p, const struct peer_mail *mail, const char *message)
+{
+	const char *line = strstr(strstr(message, "\r\n\r\n") + 4, "\r\n") + 2;
+	bool fold = strstr(mail->text, " alerts in one mail: ") != NULL;
+
+	do {
+		struct peer_mail *m = &p->alerts[p->nalerts++];
+
+		assert_true(p->nalerts <= PEER_MAILS);
+		*m = *mail;
+		if (fold) {
+			peer_copy_after(m->text, sizeof(m->text), strchr(line, ')'), ": ", '\r');
+			line = strstr(line, "\r\n") + 2;
+		}
+	} while (fold && *line != '\r');
+}
+
 static inline void peer_take(struct peer *p, struct peer_connection *c, const char *address)
 {
 	size_t i;
@@ -158,6 +177,7 @@ static inline void peer_take(struct peer *p, struct peer_connection *c, const ch
 		peer_copy_after(m->text, sizeof(m->text), c->message, "\r\n\r\n", '\r');
 		peer_copy_after(m->id, sizeof(m->id), c->message, "Message-ID: <", '>');
 		m->ms = p->now;
+		peer_take_alerts(p, m, c->message);
 	}
 }
 
@@ -438,7 +458,7 @@ static inline struct peer *peer_new(enum peer_mode mode)
 {
 	struct peer *p = &peer_one;
 
-	memset(p, 0, sizeof(*p));
+	memset(p, 0, offsetof(struct peer, mails));
 	p->now = 1000000;
 	p->mode = mode;
 	p->random = 0x9E3779B97F4A7C15;
