@@ -248,6 +248,46 @@ commands__when_allowed__work() {
 	cli q 'mailers pause m1' | grep -q 'commands = true'
 }
 
+# Each thread's state runs the script; the first one reads the file.
+settings__under_lua_load_per_thread__are_read_once() {
+	sink_start s --transcript "$TMPDIR/s.txt"
+	settings <<-END
+		io.open("$TMPDIR/runs", "a"):write("x"):close()
+		return { mailers = { ["*"] = { tls = "none", helo = "thread.example.org" } }, commands = true }
+	END
+	haproxy_directive=lua-load-per-thread
+	haproxy_global='nbthread 4'
+	haproxy_start p < <(proxy_text p "$s_port")
+	mail_leaves p s
+	cli p 'mailers pause m1' | grep -q '^1 mailer'
+	haproxy_stop p
+	equal x "$(cat "$TMPDIR/runs")"
+	grep -q 'EHLO thread.example.org' "$TMPDIR/s.txt"
+}
+
+# A reload reads the file again; with a bad one the old process stays.
+settings__that_changed__count_after_a_reload() {
+	sink_start s --transcript "$TMPDIR/s.txt"
+	settings <<< 'return { mailers = { ["*"] = { tls = "none", helo = "one.example.org" } } }'
+	haproxy_start p -W < <(proxy_text p "$s_port")
+	mail_leaves p s
+	cp "$TMPDIR/p.pid" "$TMPDIR/old"
+	settings <<< 'return { zzz = 1 }'
+	kill -USR2 "$(cat "$TMPDIR/p.first")"
+	until_true 20 grep -q "haproxy-mailers: $TMPDIR/settings.lua: unknown key 'zzz'" "$TMPDIR/p.out"
+	until_true 20 haproxy_is_up p
+	equal "$(cat "$TMPDIR/old")" "$(cat "$TMPDIR/p.pid")" "process"
+	settings <<< 'return { mailers = { ["*"] = { tls = "none", helo = "two.example.org" } } }'
+	kill -USR2 "$(cat "$TMPDIR/p.first")"
+	until_true 20 is_another p "$(cat "$TMPDIR/old")"
+	cli p "set server p/s1 health down"
+	sinkctl s wait mails 2 60 > "$TMPDIR/waited" || fail "no mail: $(cat "$TMPDIR/p.out")"
+	haproxy_stop p
+	equal 'one.example.org two.example.org' "$(grep -ho 'EHLO .*' "$TMPDIR/s.txt" | tr -d '\r' | cut -d ' ' -f 2 | xargs)"
+}
+
+is_another() { haproxy_is_up "$1" && [ "$(cat "$TMPDIR/$1.pid")" != "$2" ]; }
+
 # --- secrets ----------------------------------------------------------------------------------------------
 
 # authenticates ENTRY [OPTION]...: a mail leaves with the password of entry <ENTRY>, and the secret is nowhere to be seen
@@ -346,6 +386,56 @@ tls_module__when_no_setting_wants_it__is_not_loaded() {
 	'mailers/engine.so mailers/tls.so' | 'mailers/engine.so mailers/tls-static.so') ;;
 	*) fail "$(modules some)" ;;
 	esac
+}
+
+certs_make() {
+	bash "$HERE/../tls/certs.sh" "$TMPDIR/certs" > "$TMPDIR/certs.log" 2>&1 || fail "$(cat "$TMPDIR/certs.log")"
+}
+
+# STARTTLS, verified, with a password and a client certificate; all files are out of HAProxy's reach after its start.
+tls__required_under_chroot__carries_auth() {
+	certs_make
+	(umask 077; echo "$SECRET" > "$TMPDIR/password")
+	sink_start s --starttls --tls-cert "$TMPDIR/certs/good.pem" --tls-client-ca "$TMPDIR/certs/root.pem" --tls-client-required \
+		--ehlo PIPELINING --tls-ehlo 'PIPELINING,AUTH SCRAM-SHA-256' --auth-required --user u --password "$SECRET"
+	settings <<-END
+		return { mailers = { ["*"] = { ca_file = "$TMPDIR/certs/root.pem", crt = "$TMPDIR/certs/client.pem" }, m1 = {
+			verifyhost = "mx.example.org", user = "u", password_file = "$TMPDIR/password" } } }
+	END
+	if [ "$(id -u)" = 0 ]; then
+		mkdir "$TMPDIR/jail"
+		haproxy_global="chroot $TMPDIR/jail
+			user nobody
+			group nogroup"
+	fi
+	haproxy_start p < <(proxy_text p "$s_port")
+	mail_leaves p s
+	haproxy_stop p
+	! grep -q "$SECRET" "$TMPDIR/p.out"
+}
+
+# A certificate of another name: nothing leaves, and the log says why.
+tls__with_another_name__sends_nothing() {
+	certs_make
+	sink_start s --tls-implicit --tls-cert "$TMPDIR/certs/other.pem"
+	settings <<-END
+		return { mailers = { m1 = { tls = "implicit", ca_file = "$TMPDIR/certs/root.pem", verifyhost = "mx.example.org" } } }
+	END
+	haproxy_start p < <(proxy_text p "$s_port")
+	cli p "set server p/s1 health down"
+	until_true 20 grep -q 'mailer m1 .* failed: TLS failure at TLS.*mx.example.org' "$TMPDIR/p.out" || fail "$(cat "$TMPDIR/p.out")"
+	equal 0 "$(sinkctl s get mails)"
+}
+
+# An address in the certificate, and none.
+tls__by_address__is_verified_by_it() {
+	certs_make
+	sink_start s --tls-implicit --tls-cert "$TMPDIR/certs/ip.pem"
+	settings <<-END
+		return { mailers = { m1 = { tls = "implicit", ca_file = "$TMPDIR/certs/root.pem", verifyhost = "127.0.0.1" } } }
+	END
+	haproxy_start p < <(proxy_text p "$s_port")
+	mail_leaves p s
 }
 
 tests_run
