@@ -19,7 +19,8 @@
 enum peer_mode { PEER_NEED = 0, PEER_WHOLE, PEER_BYTES, PEER_MODES };
 
 enum peer_stage {
-	AT_CONNECT = 0, AT_GREETING, AT_EHLO, AT_HELO, AT_RSET, AT_MAIL, AT_RCPT, AT_DATA, AT_MESSAGE, AT_QUIT,
+	AT_CONNECT = 0, AT_TLS, AT_GREETING, AT_EHLO, AT_HELO, AT_STARTTLS, AT_AUTH, AT_RSET, AT_MAIL, AT_RCPT, AT_DATA,
+	AT_MESSAGE, AT_QUIT,
 	PEER_STAGES
 };
 
@@ -46,6 +47,7 @@ struct peer_mail {
 
 struct peer_connection {
 	bool open, up, mute, closed;     /* closed: by the server, what it said before is still to be read */
+	bool secured, greet;             /* TLS runs, or begins; the greeting waits for it */
 	char in[16384], out[16384];      /* from and to the client */
 	size_t in_len, out_len;
 	bool mail, data;                 /* an envelope is open; a message comes in */
@@ -61,6 +63,10 @@ struct peer {
 	enum peer_mode mode;
 	bool plain;                      /* no PIPELINING */
 	bool chunking;                   /* CHUNKING */
+	const char *auth;                /* mechanisms that are offered, NULL: no AUTH */
+	/* TLS, of the test program that has it: what the client sent, what the server says from <at> on in out. */
+	void (*receive)(struct peer *p, struct peer_connection *c, const char *address, const char *data, size_t n);
+	void (*seal)(struct peer_connection *c, size_t at);
 	unsigned maxconn;                /* 0: as usual */
 	struct engine_proxy_settings proxy; /* of peer_proxy(), where it says nothing else */
 	struct mailer_settings mailer;   /* of peer_mailer(), the same */
@@ -83,6 +89,16 @@ static struct peer peer_one; /* big, and one at a time is enough */
 
 /* --- the servers --- */
 
+static inline const char *peer_extensions(const struct peer *p, const struct peer_connection *c)
+{
+	static char reply[200];
+
+	snprintf(reply, sizeof(reply), "250-mx\r\n%s%s%s%s%s%s250 8BITMIME", p->plain ? "" : "250-PIPELINING\r\n",
+	         p->chunking ? "250-CHUNKING\r\n" : "", p->receive && !c->secured ? "250-STARTTLS\r\n" : "",
+	         p->auth ? "250-AUTH " : "", p->auth ? p->auth : "", p->auth ? "\r\n" : "");
+	return reply;
+}
+
 static inline const char *peer_default(const struct peer *p, const struct peer_connection *c,
                                        enum peer_stage at)
 {
@@ -92,10 +108,13 @@ static inline const char *peer_default(const struct peer *p, const struct peer_c
 	case AT_GREETING:
 		return "220 mx ESMTP";
 	case AT_EHLO:
-		if (p->plain)
-			return p->chunking ? "250-mx\r\n250-CHUNKING\r\n250 8BITMIME" : "250-mx\r\n250 8BITMIME";
-		return p->chunking ? "250-mx\r\n250-8BITMIME\r\n250-CHUNKING\r\n250 PIPELINING" :
-		       "250-mx\r\n250-8BITMIME\r\n250 PIPELINING";
+		return peer_extensions(p, c);
+	case AT_TLS:
+		return "";
+	case AT_STARTTLS:
+		return "220 go on";
+	case AT_AUTH:
+		return "235 welcome";
 	case AT_MAIL:
 		return c->mail ? "503 nested MAIL" : "250 2.1.0 Ok";
 	case AT_RCPT:
@@ -196,6 +215,8 @@ static inline void peer_answer(struct peer *p, struct peer_connection *c, const 
 		assert_true(c->out_len < sizeof(c->out));
 		c->closed = !strncmp(reply, "421", 3) || at == AT_QUIT;
 	}
+	if (at == AT_STARTTLS && reply[0] == '2')
+		c->secured = true;
 	if (at == AT_MAIL && reply[0] == '2')
 		c->mail = true;
 	if (at == AT_RCPT && reply[0] == '2')
@@ -213,8 +234,8 @@ static inline void peer_answer(struct peer *p, struct peer_connection *c, const 
 static inline void peer_line(struct peer *p, struct peer_connection *c, const char *address, char *line)
 {
 	static const struct { const char *verb; enum peer_stage at; } verbs[] = {
-		{ "EHLO ", AT_EHLO }, { "HELO ", AT_HELO }, { "RSET", AT_RSET }, { "MAIL FROM:<", AT_MAIL },
-		{ "RCPT TO:<", AT_RCPT }, { "DATA", AT_DATA }, { "QUIT", AT_QUIT },
+		{ "EHLO ", AT_EHLO }, { "HELO ", AT_HELO }, { "STARTTLS", AT_STARTTLS }, { "AUTH ", AT_AUTH },
+		{ "RSET", AT_RSET }, { "MAIL FROM:<", AT_MAIL }, { "RCPT TO:<", AT_RCPT }, { "DATA", AT_DATA }, { "QUIT", AT_QUIT },
 	};
 	size_t i, n;
 
@@ -315,7 +336,9 @@ static inline void peer_open(struct peer *p, int slot)
 	}
 	c->up = true;
 	engine_connected(p->engine, slot, p->now);
-	peer_answer(p, c, address, AT_GREETING, address);
+	c->secured = c->greet = engine_encrypted(p->engine, slot); /* implicit TLS: the greeting comes within it */
+	if (!c->greet)
+		peer_answer(p, c, address, AT_GREETING, address);
 }
 
 static inline void peer_release(struct peer *p, int slot)
@@ -329,16 +352,24 @@ static inline void peer_send(struct peer *p, int slot)
 {
 	struct peer_connection *c = &p->slots[slot];
 	const char *data;
-	size_t n = engine_peek(p->engine, slot, &data);
+	size_t n = engine_peek(p->engine, slot, &data), before;
+	bool secured = c->secured;
 
 	assert_true(n);
 	if (p->mode == PEER_BYTES)
 		n = 1;
-	assert_true(c->in_len + n <= sizeof(c->in));
-	memcpy(c->in + c->in_len, data, n);
-	c->in_len += n;
+	if (secured) {
+		p->receive(p, c, engine_address(p->engine, slot), data, n);
+	} else {
+		assert_true(c->in_len + n <= sizeof(c->in));
+		memcpy(c->in + c->in_len, data, n);
+		c->in_len += n;
+	}
 	engine_ack(p->engine, slot, n, p->now);
+	before = c->out_len;
 	peer_serve(p, c, engine_address(p->engine, slot));
+	if (secured && c->out_len > before)
+		p->seal(c, before);
 }
 
 /* False when the host would wait. */
