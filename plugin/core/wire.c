@@ -1,11 +1,13 @@
 /*
- * wire - see wire.h. Moves bytes between an smtp_client and its connection, through a TLS session once the client has
- * asked for one. It holds no plaintext: what the client shows is encrypted when the host asks for bytes to send, and
- * what the session has decrypted goes into the client within the call that brought it.
+ * wire - see wire.h. Moves bytes between an smtp_client and its connection, through a TLS session once the
+ * client has asked for one. It holds no plaintext: what the client shows is encrypted when the host asks
+ * for bytes to send, and what the session has decrypted goes into the client within the call that brought
+ * it.
  *
- * Invariants: the client is acknowledged a record's plaintext when that record has left to its last byte, neither
- * before (its final dot could still be here) nor later (a server can answer a record, and the records behind it be
- * lost); records leave in the order of <records>; after the session failed, nothing but its alert leaves.
+ * Invariants: the client is acknowledged a record's plaintext when that record has left to its last byte,
+ * neither before (its final dot could still be here) nor later (a server can answer a record, and the
+ * records behind it be lost); records leave in the order of <records>; after the session failed, nothing
+ * but its alert leaves.
  *
  * Called by connection.c, and by tests with a tls_api of their own. It knows nothing of OpenSSL.
  */
@@ -26,7 +28,7 @@ enum wire_state { /* each is followed by the next ones only; there is no way bac
 /* A piece of the client's output that was encrypted and has not left. */
 struct wire_record {
 	size_t plain;  /* its bytes */
-	size_t cipher; /* ciphertext that has to leave until it is gone, counted from the end of the one before */
+	size_t cipher; /* ciphertext that has to leave until it is gone, from the end of the one before */
 };
 
 struct wire {
@@ -103,8 +105,8 @@ void wire_connected(struct wire *w, uint64_t now_ms)
 	wire_begin(w);
 }
 
-/* Says goodbye to a server that has said its last word: no more than the end of its reply to QUIT is missing. Some
- * wait for that before they close.
+/* Says goodbye to a server that has said its last word: no more than the end of its reply to QUIT is
+ * missing. Some wait for that before they close.
  */
 static void wire_farewell(struct wire *w)
 {
@@ -176,8 +178,8 @@ void wire_eof(struct wire *w, uint64_t now_ms)
 	w->now_ms = now_ms;
 	w->eof = true;
 	if (w->state != WIRE_HANDSHAKE) {
-		/* A missing close_notify tells nothing: many servers leave it out after QUIT, and a reply that was cut
-		 * short is no reply.
+		/* A missing close_notify tells nothing: many servers leave it out after QUIT, and a reply
+		 * that was cut short is no reply.
 		 */
 		smtp_client_eof(w->client, now_ms);
 		return;

@@ -1,13 +1,13 @@
 /*
- * foreign - see foreign.h. Looks for some functions of OpenSSL's interface in the process, and at the object that the dynamic
- * linker would take each of them from.
+ * foreign - see foreign.h. Looks for some functions of OpenSSL's interface in the process, and at the
+ * object that the dynamic linker would take each of them from.
  *
  *   nobody has it                                  libssl.so.3 will come with tls.so: fine
  *   a shared library, which is OpenSSL 3           tls.so uses the same: fine, and the usual case
  *   a shared library whose names have versions     of another OpenSSL, so that they are not taken for 3's: fine
  *   any other shared library                       LibreSSL, AWS-LC, BoringSSL: foreign
- *   the program itself                             foreign, whatever it is: of an OpenSSL 3 inside it exports what it
- *                                                  uses itself, and the rest would come from libssl.so.3
+ *   the program itself                             foreign, whatever it is: of an OpenSSL 3 inside it exports
+ *                                                  what it uses itself, the rest would come from libssl.so.3
  *
  * Called from Lua while HAProxy reads its configuration; nothing is loaded by it.
  */
@@ -43,8 +43,8 @@ static bool foreign_is_program(const Dl_info *info)
 	return dladdr((void *)getauxval(AT_PHDR), &program) && program.dli_fbase == info->dli_fbase;
 }
 
-/* Who defines <symbol> for the process? A program that takes the address of a library's function has an entry for it of its
- * own, without being the one who defines it; another function will tell.
+/* Who defines <symbol> for the process? A program that takes the address of a library's function has an
+ * entry for it of its own, without being the one who defines it; another function will tell.
  */
 static bool foreign_find(const char *symbol, struct foreign_object *object)
 {
@@ -113,8 +113,9 @@ static bool foreign_probe(const char *symbol, char *reason)
 	foreign_name(handle, name, sizeof(name));
 	dlclose(handle);
 	if (foreign)
-		snprintf(reason, FOREIGN_REASON_SIZE, "%s has a TLS library of its own, %s, which the TLS module cannot be "
-		         "mixed with; build and install the one with OpenSSL inside: make STATIC_SSL=1 install",
+		snprintf(reason, FOREIGN_REASON_SIZE, "%s has a TLS library of its own, %s, which the TLS "
+		         "module cannot be mixed with; build and install the one with OpenSSL inside: "
+		         "make STATIC_SSL=1 install",
 		         object.program ? "this HAProxy" : object.path, name);
 	return foreign;
 }

@@ -1,7 +1,7 @@
 /*
- * module - require "mailers.tls": a light userdata, the address of struct tls_api. The engine's module takes it from there;
- * both are of one build. Lua loads it only when a setting asks for TLS, and after mailers.engine looked at what else
- * is in the process (plugin/haproxy/foreign.c).
+ * module - require "mailers.tls": a light userdata, the address of struct tls_api. The engine's module
+ * takes it from there; both are of one build. Lua loads it only when a setting asks for TLS, and after
+ * mailers.engine looked at what else is in the process (plugin/haproxy/foreign.c).
  */
 #include <lauxlib.h>
 #include <lua.h>

@@ -1,9 +1,10 @@
-# TLS on OpenSSL 3: the module mailers/tls.so, and the tests that need it; included by the Makefile, whose variables it uses.
+# TLS on OpenSSL 3: the module mailers/tls.so, and the tests that need it; included by the Makefile, whose
+# variables it uses.
 #
-#   STATIC_SSL=1     OpenSSL inside the TLS module, hidden: for a HAProxy that carries another TLS library. Needs libssl.a
+#   STATIC_SSL=1     OpenSSL inside the TLS module, hidden: for a HAProxy with another TLS library. Needs libssl.a
 #
-# The two kinds have names of their own, tls.so and tls-static.so: before one is loaded its name says whether the process's
-# TLS library matters to it, and neither is taken for the other when both were built.
+# The two kinds have names of their own, tls.so and tls-static.so: before one is loaded its name says
+# whether the process's TLS library matters to it, and neither is taken for the other when both were built.
 
 TLS_KIND   := $(if $(filter 1,$(STATIC_SSL)),tls-static,tls)
 TLS_MODULE := $(B)/lua$(LUA)/mailers/$(TLS_KIND).so
@@ -21,7 +22,7 @@ endif
 
 export STATIC_SSL
 
-all: $(TLS_MODULE)
+plugin: $(TLS_MODULE)
 
 $(B)/obj/$(TLS_KIND)/%.o: plugin/tls/%.c
 	@mkdir -p $(@D)
@@ -44,11 +45,13 @@ $(TLS_MODULE): $(B)/obj/lua$(LUA)/tls/module.o $(TLS_OBJ)
 	$(say) LINK $@
 	$(Q)$(CC) -shared $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,-z,nodelete -o $@ $^ $(TLS_LINK)
 
-# The tests in regtests/tls link TLS, the core and cmocka; their allocations are OpenSSL's to fail, not the wrapper's.
+# The tests in regtests/tls link TLS, the core and cmocka; their allocations are OpenSSL's to fail, not the
+# wrapper's.
 $(B)/tls/%: regtests/tls/%.c $(TLS_TEST_H) $(TLS_OBJ) $(B)/libcore.a
 	@mkdir -p $(@D)
 	$(say) TEST $@
-	$(Q)$(CC) $(ALL_CFLAGS) -Iregtests/unit -Iplugin/tls $(ALL_LDFLAGS) -o $@ $(filter-out %.h,$^) -lcmocka $(TLS_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -Iregtests/unit -Iplugin/tls $(ALL_LDFLAGS) -o $@ $(filter-out %.h,$^) \
+		-lcmocka $(TLS_LIBS)
 
 $(B)/tls-asan/%: regtests/tls/%.c $(TLS_TEST_H) $(TLS_ASAN) $(B)/libcore-asan.a
 	@mkdir -p $(@D)

@@ -1,6 +1,6 @@
 /*
- * tls_certificate - see tls_internal.h: what logs and `mailers test` say about a certificate. All of it is the peer's text,
- * bounded and printable here; names with a NUL in them are shown with a '?' in its place.
+ * tls_certificate - see tls_internal.h: what logs and `mailers test` say about a certificate. All of it is
+ * the peer's text, bounded and printable here; names with a NUL in them are shown with a '?' in its place.
  */
 #include <stdio.h>
 #include <string.h>
@@ -63,7 +63,8 @@ static bool tls_certificate_one_name(const GENERAL_NAME *name, char *out, size_t
 	if (len != 16)
 		return false;
 	for (i = 0; i < 16; i += 2)
-		snprintf(out + strlen(out), size - strlen(out), "%s%x", i ? ":" : "", data[i] << 8 | data[i + 1]);
+		snprintf(out + strlen(out), size - strlen(out), "%s%x", i ? ":" : "",
+		         data[i] << 8 | data[i + 1]);
 	return true;
 }
 

@@ -1,9 +1,9 @@
 /*
- * tls_context - see tls.h: what all sessions of some settings share. It is made when HAProxy starts and never changed; the
- * CAs in it are most of its memory.
+ * tls_context - see tls.h: what all sessions of some settings share. It is made when HAProxy starts and
+ * never changed; the CAs in it are most of its memory.
  *
- * Not used: sessions that are resumed (a mailer's connections are few and live long; what is remembered of another one
- * would be state to keep), renegotiation, and compression, which gives away what it compresses.
+ * Not used: sessions that are resumed (a mailer's connections are few and live long; what is remembered of
+ * another one would be state to keep), renegotiation, and compression, which gives away what it compresses.
  */
 #include <stdlib.h>
 
@@ -12,7 +12,9 @@
 #include "tls_internal.h"
 #include "tls_openssl.h"
 
-/* Bytes of a server's chain of certificates: twenty large ones. OpenSSL would hold up to 100 KB of it for each session. */
+/* Bytes of a server's chain of certificates: twenty large ones. OpenSSL would hold up to 100 KB of it for each
+ * session.
+ */
 #define TLS_CONTEXT_CHAIN_MAX 65536
 
 static const int tls_context_versions[] = {
@@ -45,8 +47,9 @@ static SSL_CTX *tls_context_make(const struct tls_settings *settings)
 	if (settings->verify)
 		SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, tls_verify_callback);
 	else
-		/* Without a look at the certificate whoever is active can be in the middle anyway. Short keys and old
-		 * hashes still keep out those who only listen, and the alternative is plain text (RFC 7435).
+		/* Without a look at the certificate whoever is active can be in the middle anyway. Short
+		 * keys and old hashes still keep out those who only listen, and the alternative is plain
+		 * text (RFC 7435).
 		 */
 		SSL_CTX_set_security_level(ssl, 0);
 	return ssl;
@@ -67,15 +70,17 @@ static bool tls_context_works(struct tls_context *ctx, char *reason)
 	struct tls_session *s = tls_session_new(ctx, NULL, NULL);
 
 	if (!s)
-		tls_text_print(reason, TLS_REASON_SIZE, "OpenSSL cannot begin a session with ssl_min_ver and the ciphers "
-		               "that its configuration (openssl.cnf) allows");
+		tls_text_print(reason, TLS_REASON_SIZE, "OpenSSL cannot begin a session with ssl_min_ver and "
+		               "the ciphers that its configuration (openssl.cnf) allows");
 	tls_session_free(s);
 	return s;
 }
 
 static bool tls_context_files(SSL_CTX *ssl, const struct tls_settings *settings, char *reason)
 {
-	/* What the administrator put into ca_file is trusted as it is, a CA below a root or the server's own certificate too. */
+	/* What the administrator put into ca_file is trusted as it is, a CA below a root or the server's own
+	 * certificate too.
+	 */
 	if (settings->verify && settings->ca_file)
 		X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ssl), X509_V_FLAG_PARTIAL_CHAIN);
 	if (settings->verify && !tls_file_ca(SSL_CTX_get_cert_store(ssl), settings->ca_file, reason))

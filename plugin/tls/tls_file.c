@@ -1,7 +1,7 @@
 /*
- * tls_file - see tls_internal.h: the PEM files of a context. All of them are read to the end when the context is made: HAProxy
- * goes into its chroot and gives up its rights later, so nothing may be looked up by a path then. OpenSSL's own directory
- * of CAs is such a lookup; here its files are read instead.
+ * tls_file - see tls_internal.h: the PEM files of a context. All of them are read to the end when the
+ * context is made: HAProxy goes into its chroot and gives up its rights later, so nothing may be looked up
+ * by a path then. OpenSSL's own directory of CAs is such a lookup; here its files are read instead.
  *
  * No file asks for a passphrase: OpenSSL would do so on the terminal, and wait.
  */
@@ -22,8 +22,8 @@
 
 #define TLS_FILE_SYSTEM "@system-ca" /* HAProxy's word */
 
-/* Where systems keep their CAs in one file; OpenSSL's own place comes before them. A module with OpenSSL inside may run on
- * another system than the one its OpenSSL was made for.
+/* Where systems keep their CAs in one file; OpenSSL's own place comes before them. A module with OpenSSL
+ * inside may run on another system than the one its OpenSSL was made for.
  */
 static const char *const tls_file_bundles[] = {
 	"/etc/ssl/certs/ca-certificates.crt",
@@ -98,12 +98,11 @@ static int tls_file_open(const char *path, struct tls_file *f)
 
 static bool tls_file_unreadable(const char *key, const char *path, int error, char *reason)
 {
-	const char *advice = "it is read when HAProxy starts, before its chroot";
-
 	if (error == EINVAL)
 		tls_text_print(reason, TLS_REASON_SIZE, "%s: %s is no regular file", key, path);
 	else
-		tls_text_print(reason, TLS_REASON_SIZE, "%s: cannot read %s: %s; %s", key, path, strerror(error), advice);
+		tls_text_print(reason, TLS_REASON_SIZE, "%s: cannot read %s: %s; it is read when HAProxy starts, "
+		               "before its chroot", key, path, strerror(error));
 	return false;
 }
 
@@ -170,7 +169,8 @@ static bool tls_file_told(int n, const char *key, const char *path, const char *
 	if (n > 0)
 		return true;
 	if (!n) {
-		tls_text_print(reason, TLS_REASON_SIZE, "%s: no %s in %s; it must be in PEM format", key, what, path);
+		tls_text_print(reason, TLS_REASON_SIZE, "%s: no %s in %s; it must be in PEM format", key, what,
+		               path);
 		return false;
 	}
 	tls_text_errors(fault, sizeof(fault));
@@ -187,7 +187,8 @@ static bool tls_file_names_certificate(const char *name)
 		return false;
 	if (!strcmp(dot, ".pem") || !strcmp(dot, ".crt") || !strcmp(dot, ".cer"))
 		return true;
-	return dot - name == 8 && strspn(name, "0123456789abcdef") == 8 && dot[1] && !dot[1 + strspn(dot + 1, "0123456789")];
+	return dot - name == 8 && strspn(name, "0123456789abcdef") == 8 && dot[1] &&
+	       !dot[1 + strspn(dot + 1, "0123456789")];
 }
 
 /* Adds all certificates of a directory; what in it cannot be read is left out. How many. */
@@ -252,8 +253,8 @@ static bool tls_file_system_ca(X509_STORE *store, char *reason)
 	}
 	if (tls_file_add_directory(store, X509_get_default_cert_dir()))
 		return true;
-	tls_text_print(reason, TLS_REASON_SIZE, "ca_file: this system has no CA certificates (looked for %s, %s and others); "
-	               "install its package ca-certificates, or set ca_file", tls_file_bundles[0],
+	tls_text_print(reason, TLS_REASON_SIZE, "ca_file: this system has no CA certificates (looked for %s, %s and "
+	               "others); install its package ca-certificates, or set ca_file", tls_file_bundles[0],
 	               X509_get_default_cert_dir());
 	return false;
 }
@@ -324,16 +325,16 @@ static bool tls_file_use_crt(SSL_CTX *ctx, const struct tls_file *f, const char 
 	case 1:
 		return true;
 	case 0:
-		tls_text_print(reason, TLS_REASON_SIZE, "crt: no private key in %s; append the certificate's key to it",
-		               path);
+		tls_text_print(reason, TLS_REASON_SIZE, "crt: no private key in %s; append the certificate's key "
+		               "to it", path);
 		return false;
 	default:
 		if (ERR_GET_REASON(ERR_peek_error()) == X509_R_KEY_VALUES_MISMATCH)
-			tls_text_print(reason, TLS_REASON_SIZE, "crt: the private key in %s is not that of its first "
-			               "certificate; the certificate comes first, then its chain", path);
+			tls_text_print(reason, TLS_REASON_SIZE, "crt: the private key in %s is not that of its "
+			               "first certificate; the certificate comes first, then its chain", path);
 		else
-			tls_text_print(reason, TLS_REASON_SIZE, "crt: the private key in %s cannot be read; it must be in "
-			               "PEM format, without a passphrase", path);
+			tls_text_print(reason, TLS_REASON_SIZE, "crt: the private key in %s cannot be read; it "
+			               "must be in PEM format, without a passphrase", path);
 		return false;
 	}
 }

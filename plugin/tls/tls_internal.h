@@ -9,8 +9,8 @@
  *   tls_certificate.c  what is said about a certificate
  *   tls_text.c         printable lines, OpenSSL's error queue
  *
- * OpenSSL's error queue is the thread's, and so HAProxy's too: each call of the table clears it before its first call of
- * OpenSSL, and leaves it empty.
+ * OpenSSL's error queue is the thread's, and so HAProxy's too: each call of the table clears it before its
+ * first call of OpenSSL, and leaves it empty.
  */
 #ifndef TLS_INTERNAL_H
 #define TLS_INTERNAL_H
@@ -50,7 +50,9 @@ struct tls_session {
 
 /* tls_text.c: writes a line to <out> (<size> bytes) as printf would, every byte outside of ' '..'~' as '?'. */
 void tls_text_print(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* Takes OpenSSL's error queue; the line says what the first error in it is. NOMEM when one of them is that, else TLS. */
+/* Takes OpenSSL's error queue; the line says what the first error in it is. NOMEM when one of them is that, else
+ * TLS.
+ */
 enum mailers_error tls_text_errors(char *out, size_t size);
 
 /* tls_file.c: each returns false with a line in <reason>, which names <key>, the file and what to do. */
@@ -60,15 +62,15 @@ bool tls_file_crt(SSL_CTX *ctx, const char *path, char *reason);
 
 /* tls_verify.c: the callback of SSL_CTX_set_verify(); the session is the SSL's app data. */
 int tls_verify_callback(int ok, X509_STORE_CTX *store);
-/* Once more when the handshake is done, as OpenSSL 3.0 forgets the wanted name when it has no memory for a copy of it, and
- * goes on. False, with the rejection written, when the certificate must not pass.
+/* Once more when the handshake is done, as OpenSSL 3.0 forgets the wanted name when it has no memory for a
+ * copy of it, and goes on. False, with the rejection written, when the certificate must not pass.
  */
 bool tls_verify_again(struct tls_session *s);
 bool tls_verify_is_address(const char *name);
 
 /* tls_certificate.c: each writes printable text of <size> bytes at the most, cut where it must be. */
-void tls_certificate_name(const X509_NAME *name, char *out, size_t size);  /* "CN=mail.example.org", or all of it */
-void tls_certificate_names(X509 *cert, char *out, size_t size);            /* "a.example, 192.0.2.1" */
+void tls_certificate_name(const X509_NAME *name, char *out, size_t size); /* "CN=mail.example.org", or all */
+void tls_certificate_names(X509 *cert, char *out, size_t size);           /* "a.example, 192.0.2.1" */
 void tls_certificate_time(const ASN1_TIME *time, bool day, char *out, size_t size);
 void tls_certificate_describe(X509 *cert, struct tls_description *out);
 

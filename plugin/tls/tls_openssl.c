@@ -1,9 +1,9 @@
 /*
  * tls_openssl - see tls_openssl.h: the table of the calls, and OpenSSL's start.
  *
- * Inside HAProxy OpenSSL may be there already, set up by HAProxy, or come with this module. So nothing of it is configured
- * but what belongs to our own contexts, and nothing is left that would run at the process's exit: the module could be gone
- * by then.
+ * Inside HAProxy OpenSSL may be there already, set up by HAProxy, or come with this module. So nothing of
+ * it is configured but what belongs to our own contexts, and nothing is left that would run at the
+ * process's exit: the module could be gone by then.
  */
 #include <openssl/err.h>
 

@@ -1,6 +1,6 @@
 /*
- * tls_openssl - struct tls_api (mailers/tls.h) on OpenSSL 3. Whoever links plugin/tls and OpenSSL has it: the module
- * mailers/tls.so, mailers-send, tests.
+ * tls_openssl - struct tls_api (mailers/tls.h) on OpenSSL 3. Whoever links plugin/tls and OpenSSL has it:
+ * the module mailers/tls.so, mailers-send, tests.
  */
 #ifndef TLS_OPENSSL_H
 #define TLS_OPENSSL_H
@@ -11,8 +11,8 @@
 
 extern const struct tls_api tls_openssl;
 
-/* Sets OpenSSL up without a handler at the process's exit, and without the handlers of signals that engines have. Any number
- * of times; context_new() does it too, hashes alone do not. False when OpenSSL cannot be used at all.
+/* Sets OpenSSL up without a handler at the process's exit. Any number of times; context_new() does it too,
+ * who only wants hashes calls it. False when OpenSSL cannot be used at all.
  */
 bool tls_openssl_init(void);
 

@@ -1,10 +1,10 @@
 /*
- * tls_session - see tls.h: one client session over memory BIOs. What comes is decrypted at once, as far as it goes, so that a
- * failure is found by the feed() that brought it; read() only hands out.
+ * tls_session - see tls.h: one client session over memory BIOs. What comes is decrypted at once, as far as
+ * it goes, so that a failure is found by the feed() that brought it; read() only hands out.
  *
- * Invariants: after <error> is set nothing but peek(), ack(), read() and reason() does anything; the length of the record
- * that is being received is followed here, as OpenSSL does not tell how many bytes it waits for; OpenSSL's error
- * queue is empty before and after each call.
+ * Invariants: after <error> is set nothing but peek(), ack(), read() and reason() does anything; the length
+ * of the record that is being received is followed here, as OpenSSL does not tell how many bytes it waits
+ * for; OpenSSL's error queue is empty before and after each call.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +62,8 @@ static bool tls_session_indicate(struct tls_session *s, const char *sni)
 	return !name[0] || tls_verify_is_address(name) || SSL_set_tlsext_host_name(s->ssl, name);
 }
 
-static bool tls_session_open(struct tls_session *s, struct tls_context *ctx, const char *sni, const char *verifyhost)
+static bool tls_session_open(struct tls_session *s, struct tls_context *ctx, const char *sni,
+                             const char *verifyhost)
 {
 	s->verify = ctx->verify;
 	s->plain = BIO_new(BIO_s_mem());
@@ -73,8 +74,8 @@ static bool tls_session_open(struct tls_session *s, struct tls_context *ctx, con
 		return false;
 	SSL_set_bio(s->ssl, s->in, s->out);
 	SSL_set_connect_state(s->ssl);
-	return SSL_set_app_data(s->ssl, s) && tls_session_expect(s, verifyhost) && tls_session_indicate(s, sni) &&
-	       SSL_do_handshake(s->ssl) < 0 && BIO_pending(s->out) > 0;
+	return SSL_set_app_data(s->ssl, s) && tls_session_expect(s, verifyhost) &&
+	       tls_session_indicate(s, sni) && SSL_do_handshake(s->ssl) < 0 && BIO_pending(s->out) > 0;
 }
 
 struct tls_session *tls_session_new(struct tls_context *ctx, const char *sni, const char *verifyhost)
@@ -129,8 +130,8 @@ static void tls_session_count(struct tls_session *s, const unsigned char *data, 
 	}
 }
 
-/* What a call of OpenSSL that did not succeed means: the only place that looks at SSL_get_error(). OK is "more bytes are needed",
- * or the server's close_notify.
+/* What a call of OpenSSL that did not succeed means: the only place that looks at SSL_get_error(). OK is
+ * "more bytes are needed", or the server's close_notify.
  */
 static enum mailers_error tls_session_result(struct tls_session *s, int result)
 {

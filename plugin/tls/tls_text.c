@@ -1,6 +1,7 @@
 /*
- * tls_text - see tls_internal.h: lines that may hold a peer's bytes and go into logs, and what OpenSSL's error queue says
- * in words for whoever runs the mailer. Errors that are not in the table are told in OpenSSL's own words.
+ * tls_text - see tls_internal.h: lines that may hold a peer's bytes and go into logs, and what OpenSSL's
+ * error queue says in words for whoever runs the mailer. Errors that are not in the table are told in
+ * OpenSSL's own words.
  */
 #include <stdarg.h>
 #include <stdio.h>

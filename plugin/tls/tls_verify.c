@@ -1,9 +1,11 @@
 /*
- * tls_verify - see tls_internal.h: OpenSSL asks here about each fault it finds in the server's chain. The first one that counts
- * is written down for the log, with the certificate it is about; none is forgiven but a CRL that is not there.
+ * tls_verify - see tls_internal.h: OpenSSL asks here about each fault it finds in the server's chain. The
+ * first one that counts is written down for the log, with the certificate it is about; none is forgiven but
+ * a CRL that is not there.
  *
- * crl_file: each certificate whose issuer has a CRL in the file is checked. The server's own must have one, CAs need not:
- * CRLs of root CAs are seldom published, and one CRL of the issuing CA is what an administrator has.
+ * crl_file: each certificate whose issuer has a CRL in the file is checked. The server's own must have one,
+ * CAs need not: CRLs of root CAs are seldom published, and one CRL of the issuing CA is what an
+ * administrator has.
  */
 #include <string.h>
 
@@ -32,6 +34,9 @@ static void tls_verify_wrong_name(struct tls_session *s, X509 *cert)
 	               s->verifyhost, names[0] ? names : "no name at all");
 }
 
+#define TLS_VERIFY_NO_ISSUER "certificate's issuer is unknown (%s, issued by %s); neither the server nor ca_file has " \
+	"its certificate"
+
 /* What is said about each error: %s are the certificate, and its date or its issuer. */
 static const struct tls_verify_text {
 	int error;
@@ -45,14 +50,12 @@ static const struct tls_verify_text {
 	  "certificate is self-signed (%s); if it is the right one, name it in ca_file" },
 	{ X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, TLS_VERIFY_PLAIN,
 	  "certificate comes from a CA that is not trusted (%s); if it is the right one, name it in ca_file" },
-	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, TLS_VERIFY_ISSUER,
-	  "certificate's issuer is unknown (%s, issued by %s); neither the server nor ca_file has its certificate" },
-	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, TLS_VERIFY_ISSUER,
-	  "certificate's issuer is unknown (%s, issued by %s); neither the server nor ca_file has its certificate" },
-	{ X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, TLS_VERIFY_ISSUER,
-	  "certificate's issuer is unknown (%s, issued by %s); neither the server nor ca_file has its certificate" },
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, TLS_VERIFY_ISSUER, TLS_VERIFY_NO_ISSUER },
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, TLS_VERIFY_ISSUER, TLS_VERIFY_NO_ISSUER },
+	{ X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, TLS_VERIFY_ISSUER, TLS_VERIFY_NO_ISSUER },
 	{ X509_V_ERR_CERT_REVOKED, TLS_VERIFY_PLAIN, "certificate is revoked (%s)" },
-	{ X509_V_ERR_UNABLE_TO_GET_CRL, TLS_VERIFY_ISSUER, "no CRL of the certificate's issuer in crl_file (%s, issued by %s)" },
+	{ X509_V_ERR_UNABLE_TO_GET_CRL, TLS_VERIFY_ISSUER,
+	  "no CRL of the certificate's issuer in crl_file (%s, issued by %s)" },
 	{ X509_V_ERR_CRL_HAS_EXPIRED, TLS_VERIFY_ISSUER,
 	  "the CRL for the certificate is out of date (%s, issued by %s); renew crl_file and reload" },
 };

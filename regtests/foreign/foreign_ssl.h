@@ -1,6 +1,6 @@
 /*
- * foreign_ssl - functions by the names of OpenSSL's, as another TLS library in the process has them. Whoever calls one by
- * mistake is seen: the program ends with 66.
+ * foreign_ssl - functions by the names of OpenSSL's, as another TLS library in the process has them.
+ * Whoever calls one by mistake is seen: the program ends with 66.
  */
 #include <unistd.h>
 

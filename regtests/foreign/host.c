@@ -1,7 +1,7 @@
 /*
- * host - a program that loads Lua modules as HAProxy does, with or without a TLS library of its own (run.sh builds it in
- * several ways). `host check ENGINE` prints what engine.tls_check() says; `host use TLS` loads a TLS module and begins a
- * session with it.
+ * host - a program that loads Lua modules as HAProxy does, with or without a TLS library of its own (run.sh
+ * builds it in several ways). `host check ENGINE` prints what engine.tls_check() says; `host use TLS` loads
+ * a TLS module and begins a session with it.
  *
  *   -DFOREIGN=TEXT   exports some of OpenSSL's functions; they end the program with 66 when they are called
  *   -DLINKED         uses OpenSSL itself, and takes addresses of its functions

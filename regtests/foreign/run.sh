@@ -1,8 +1,8 @@
 #!/bin/bash
 # once
 #
-# Another TLS library in the process: which ones the TLS module may be loaded beside. Each test builds a program that has
-# one, and loads the modules through Lua as HAProxy does.
+# Another TLS library in the process: which ones the TLS module may be loaded beside. Each test builds a
+# program that has one, and loads the modules through Lua as HAProxy does.
 . "$(dirname "$0")/../lib/test.sh"
 
 top=$(cd "$(dirname "$0")/../.." && pwd)

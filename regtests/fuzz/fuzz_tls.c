@@ -1,10 +1,10 @@
 /*
- * tls: whatever comes in place of a server's records, in whatever pieces, the session never hands out a byte that the server did not
- * write, says why it failed, stays dead then, leaves OpenSSL's error queue empty, and how the bytes were cut changes
- * nothing.
+ * tls: whatever comes in place of a server's records, in whatever pieces, the session never hands out a
+ * byte that the server did not write, says why it failed, stays dead then, leaves OpenSSL's error queue
+ * empty, and how the bytes were cut changes nothing.
  *
- * Beside the session there is a server in this process; random numbers are made from the start of each run, so that an
- * input does the same each time. Input: a line of options, then a line for each step:
+ * Beside the session there is a server in this process; random numbers are made from the start of each run,
+ * so that an input does the same each time. Input: a line of options, then a line for each step:
  *
  *   options  2 TLS 1.2 (1.3)   c CBC   r ask for a client certificate
  *   s         what the server has goes to the client, what the client has to the server, until both are quiet

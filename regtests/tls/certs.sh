@@ -1,5 +1,6 @@
 #!/bin/bash
-# certs.sh DIR - makes the certificates of the TLS tests: nothing of them is kept, and their keys are of no use.
+# certs.sh DIR - makes the certificates of the TLS tests: nothing of them is kept, and their keys are of no
+# use.
 #
 #   root.pem            the root CA; root2.pem another that nobody trusts
 #   NAME.pem            for a server: certificate, chain without root, key, as HAProxy's crt. Issued by the CA "sub":

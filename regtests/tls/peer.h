@@ -1,6 +1,6 @@
 /*
- * peer - for the TLS tests: a server of OpenSSL over memory BIOs in this process, and the client's session beside it. Bytes
- * move between them in steps of a size, or in the exact records that a host asks for.
+ * peer - for the TLS tests: a server of OpenSSL over memory BIOs in this process, and the client's session
+ * beside it. Bytes move between them in steps of a size, or in the exact records that a host asks for.
  *
  * The certificates are those of certs.sh in the folder $TLS_CERTS.
  */

@@ -1,8 +1,8 @@
 #!/bin/bash
 # once
 #
-# TLS with OpenSSL: the test programs of this folder, as they are and under the sanitizers, with a server in their own
-# process. certs.sh makes the certificates for them.
+# TLS with OpenSSL: the test programs of this folder, as they are and under the sanitizers, with a server in
+# their own process. certs.sh makes the certificates for them.
 set -u
 
 cd "$(dirname "$0")/../.." || exit 1

@@ -1,6 +1,6 @@
 /*
- * TLS's handshake and its verdicts: which servers are taken, what is said about those that are not, and that no split of
- * the bytes makes a difference.
+ * TLS's handshake and its verdicts: which servers are taken, what is said about those that are not, and
+ * that no split of the bytes makes a difference.
  */
 #include "peer.h"
 

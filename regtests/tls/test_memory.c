@@ -1,9 +1,10 @@
 /*
- * TLS without memory: allocations that OpenSSL makes for a context, a handshake and some data fail one at a time. What
- * fails must say so, as memory or as TLS, and leave nothing behind; nothing may end the process, and no certificate may
- * pass that would not have passed otherwise.
+ * TLS without memory: allocations that OpenSSL makes for a context, a handshake and some data fail one at a
+ * time. What fails must say so, as memory or as TLS, and leave nothing behind; nothing may end the process,
+ * and no certificate may pass that would not have passed otherwise.
  *
- * There are 18,000; the first hundred of a run are all tried, of the others fewer and fewer. TLS_MEMORY_ALL=1 tries each.
+ * There are 18,000; the first hundred of a run are all tried, of the others fewer and fewer.
+ * TLS_MEMORY_ALL=1 tries each.
  */
 #include "peer.h"
 

@@ -1,7 +1,7 @@
 /*
- * Unit tests of wire with a client and a TLS session that are both made here (wire_fake.h): which bytes go where, and
- * when. The client's functions below stand in for smtp_client's and write down how they are called; test_wire_client.c
- * has the real client.
+ * Unit tests of wire with a client and a TLS session that are both made here (wire_fake.h): which bytes go
+ * where, and when. The client's functions below stand in for smtp_client's and write down how they are
+ * called; test_wire_client.c has the real client.
  */
 #include <mailers/wire.h>
 

@@ -1,6 +1,7 @@
 /*
- * Unit tests of wire with the real smtp_client and a TLS session of the test's (wire_fake.h): whole dialogues, in pieces of each
- * size, and what becomes of a mail when the connection ends while it is on its way as ciphertext.
+ * Unit tests of wire with the real smtp_client and a TLS session of the test's (wire_fake.h): whole
+ * dialogues, in pieces of each size, and what becomes of a mail when the connection ends while it is on its
+ * way as ciphertext.
  */
 #include <mailers/wire.h>
 
@@ -211,8 +212,8 @@ static void dialogue__each_kind_and_piece__mail_is_taken(void **state)
 	}
 }
 
-/* The final dot is gone when the last byte of its record is, and not before: what the client makes of a lost connection depends
- * on it.
+/* The final dot is gone when the last byte of its record is, and not before: what the client makes of a
+ * lost connection depends on it.
  */
 static void dialogue__cut_at_each_byte__unknown_only_behind_the_dot(void **state)
 {

@@ -1,6 +1,6 @@
 /*
- * wire_fake - a tls_api for the tests of wire: records with a header of five bytes as TLS has them, and a payload that
- * is XORed, so that a test can tell ciphertext from plaintext.
+ * wire_fake - a tls_api for the tests of wire: records with a header of five bytes as TLS has them, and a
+ * payload that is XORed, so that a test can tell ciphertext from plaintext.
  *
  *   H handshake  the client sends "hello", the server "ready", the client "done": established for the client then
  *   D data       plaintext
@@ -53,8 +53,8 @@ static inline void fake_seal_text(struct buffer *out, char type, const char *tex
 	fake_seal(out, type, text, strlen(text));
 }
 
-/* Takes a whole record from the front of <in>: appends its payload to <plain> and returns its type; 0 when there is no
- * whole one.
+/* Takes a whole record from the front of <in>: appends its payload to <plain> and returns its type; 0 when
+ * there is no whole one.
  */
 static inline char fake_open(struct buffer *in, struct buffer *plain)
 {
