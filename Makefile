@@ -51,8 +51,12 @@ export LUA B WERROR CC HAPROXY_PROGRAM T
 .SECONDARY:
 .PHONY: all help deps haproxy tools demo check unit vtc interop bench asan install clean
 
-##all          build the plugin for LUA (build/lua$(LUA)/mailers/engine.so); needs no root and no network
-all: $(B)/lua$(LUA)/mailers/engine.so
+##all          build the plugin for LUA (build/lua$(LUA)/mailers/) and mailers-send; needs no root and no network
+all: plugin
+
+##plugin       build the plugin alone: no libev is needed
+.PHONY: plugin
+plugin: $(B)/lua$(LUA)/mailers/engine.so
 
 ##help         this list
 help:
@@ -102,6 +106,8 @@ bench: deps
 
 # mailers/tls.so, with STATIC_SSL=1 tls-static.so
 include plugin/tls/tls.mk
+# mailers-send
+include plugin/send/send.mk
 
 # the settings file, a part of mailers/engine.so
 include plugin/settings/settings.mk
@@ -178,7 +184,7 @@ $(TOOL_BIN):
 	$(Q)$(CC) -pie $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ -lev $(TOOL_LIBS)
 $(B)/tools/smtp_sink: TOOL_LIBS := -lssl -lcrypto
 
-##install      install the plugin below $(DESTDIR)$(PREFIX), for each Lua that was built
+##install      install plugin and mailers-send below $(DESTDIR)$(PREFIX), for each Lua that was built
 install: all
 	$(Q)install -d $(DESTDIR)$(PREFIX)/share/haproxy-mailers $(DESTDIR)$(PREFIX)/share/doc/haproxy-mailers
 	$(Q)for f in lua/mailers.lua lua/mailers/*.lua; do \
@@ -189,6 +195,7 @@ install: all
 	$(Q)for f in $(B)/lua5.*/mailers/*.so; do \
 		install -D -m 644 $$f $(DESTDIR)$(PREFIX)/lib/haproxy-mailers/$${f#$(B)/} || exit 1; \
 	done
+	$(Q)install -D -m 755 $(B)/mailers-send $(DESTDIR)$(PREFIX)/bin/mailers-send
 	$(Q)for f in LICENSE README* doc/*; do \
 		[ ! -f $$f ] || install -m 644 $$f $(DESTDIR)$(PREFIX)/share/doc/haproxy-mailers/ || exit 1; \
 	done
