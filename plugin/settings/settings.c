@@ -76,18 +76,24 @@ bool settings_refuse(const struct settings *s, char *reason, const char *where, 
 
 void settings_warn(struct settings *s, const char *where, const char *format, ...)
 {
-	struct settings_warning **last = &s->warnings, *w = settings_alloc(s, sizeof(*w) + SETTINGS_REASON_MAX);
+	struct settings_warning **last = &s->warnings, *w;
+	char text[SETTINGS_REASON_MAX];
+	size_t n = 0;
 	va_list ap;
 
-	if (!w)
-		return;
 	va_start(ap, format);
-	settings_text(s, w->text, SETTINGS_REASON_MAX, where, format, ap);
+	settings_text(s, text, sizeof(text), where, format, ap);
 	va_end(ap);
 	for (; *last; last = &(*last)->next) {
-		if (!strcmp((*last)->text, w->text))
+		if (++n > SETTINGS_WARNINGS || !strcmp((*last)->text, text))
 			return;
 	}
+	if (n == SETTINGS_WARNINGS)
+		snprintf(text, sizeof(text), "%.200s: there are more warnings; see to those above first", s->path);
+	w = settings_alloc(s, sizeof(*w) + strlen(text) + 1);
+	if (!w)
+		return;
+	memcpy(w->text, text, strlen(text) + 1);
 	*last = w;
 }
 

@@ -12,20 +12,22 @@
 
 #define PORT_SMTPS 465
 
-/* Is there no entry that is laid over <e>? */
-static bool check_is_narrow(const struct settings *s, const struct settings_entry *e)
+/* Notes over which entries others are laid. */
+static void check_widths(struct settings *s)
 {
+	struct settings_entry *wide;
 	const char *slash;
 	size_t i;
 
-	if (!strcmp(e->key, "*"))
-		return s->mailers.n == 1;
 	for (i = 0; i < s->mailers.n; i++) {
 		slash = strchr(s->mailers.entry[i].key, '/');
-		if (slash && !strcmp(slash + 1, e->key))
-			return false;
+		wide = slash ? settings_entry_find(&s->mailers, slash + 1) : NULL;
+		if (wide)
+			wide->wide = true;
 	}
-	return true;
+	wide = s->mailers.n > 1 ? settings_entry_find(&s->mailers, "*") : NULL;
+	if (wide)
+		wide->wide = true;
 }
 
 static bool check_entry(struct settings *s, const struct settings_entry *e, char *reason)
@@ -39,7 +41,7 @@ static bool check_entry(struct settings *s, const struct settings_entry *e, char
 		settings_warn(s, e->where, "helo '%.255s' is not fully qualified, which some mail servers refuse; write one such "
 		              "as \"lb1.example.org\"", e->own.helo);
 	settings_merge_entry(s, e, &m);
-	if (!setting_mailer_complete(&m, NULL, why) && check_is_narrow(s, e))
+	if (!setting_mailer_complete(&m, NULL, why) && !e->wide)
 		return settings_refuse(s, reason, e->where, "%s", why);
 	return true;
 }
@@ -78,6 +80,7 @@ bool settings_check(struct settings *s, char *reason)
 	size_t i;
 
 	setting_top_complete(&s->rest);
+	check_widths(s);
 	for (i = 0; i < s->mailers.n; i++) {
 		if (!check_entry(s, &s->mailers.entry[i], reason))
 			return false;

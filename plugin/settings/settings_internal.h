@@ -11,6 +11,7 @@
 
 #define SETTINGS_ENTRIES   10000 /* of one table: more are a mistake of the file */
 #define SETTINGS_LIST      100   /* members of a list */
+#define SETTINGS_WARNINGS  200   /* that are said; then one line that there are more */
 #define SETTINGS_KEY_MAX   300   /* bytes of a mailer's or proxy's name */
 #define SETTINGS_WHERE_MAX 400   /* bytes of a key's path in a reason */
 
@@ -19,6 +20,7 @@ struct settings_entry {
 	const char *key;         /* "*", "smtp1", "db/smtp1"; of extra: the mailer's id */
 	const char *where;       /* mailers["smtp1"] */
 	struct setting_mailer own;
+	bool wide;               /* another entry is laid over it */
 	bool matched;            /* some mailer asked for it */
 	const char *address;     /* of extra: as HAProxy takes it, resolved */
 	const char *host;        /* of extra: the name that it was given by; NULL without */

@@ -511,6 +511,21 @@ static void finish__of_entries__warns_of_those_that_nobody_has(void **state)
 	settings_free(s);
 }
 
+static void warnings__of_very_many__are_cut(void **state)
+{
+	struct settings *s = load("local m = { ['*'] = { tls = 'none' } } for i = 1, 1000 do m['m' .. i] = { helo = 'lb' } end "
+	                          "return { mailers = m }");
+	size_t n = 0;
+
+	(void)state;
+	settings_finish(s);
+	while (settings_warning(s, n))
+		n++;
+	assert_int_equal(n, 201);
+	assert_non_null(strstr(settings_warning(s, 200), "there are more warnings"));
+	settings_free(s);
+}
+
 /* --- tokens --- */
 
 static void token__that_was_renewed__is_read(void **state)
@@ -540,6 +555,46 @@ static void token__that_was_renewed__is_read(void **state)
 	unlink(token);
 	file_write(token, "first-" SECRET "\n");
 	settings_free(s);
+}
+
+/* As Kubernetes mounts a secret: token -> now/token, now -> a folder, which is exchanged. */
+static void token__behind_links_in_its_directory__is_read(void **state)
+{
+	char reason[SETTINGS_REASON_MAX], out[SASL_TOKEN_MAX + 1], names[5][80];
+	static const char *const files[] = { "one", "two", "now", "new", "linked" };
+	struct mailer_settings m;
+	struct settings *s;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 5; i++)
+		snprintf(names[i], sizeof(names[i]), "%s/%s", folder, files[i]);
+	for (i = 0; i < 2; i++) {
+		char name[420];
+
+		assert_int_equal(mkdir(names[i], 0700), 0);
+		snprintf(name, sizeof(name), "%s/token", names[i]);
+		file_write(name, files[i]);
+	}
+	assert_int_equal(symlink("one", names[2]), 0);
+	assert_int_equal(symlink("now/token", names[4]), 0);
+	s = load("return { mailers = { m1 = { verify = 'none', user = 'u', token_file = '%/linked' } } }");
+	m = mailer(s, "p", "m1");
+	assert_string_equal(m.credentials->token, "one");
+	assert_int_equal(symlink("two", names[3]), 0);
+	assert_int_equal(rename(names[3], names[2]), 0);
+	assert_true(settings_token_read(s, m.credentials, out, reason));
+	assert_string_equal(out, "two");
+	settings_free(s);
+	for (i = 0; i < 2; i++) {
+		char name[420];
+
+		snprintf(name, sizeof(name), "%s/token", names[i]);
+		unlink(name);
+		rmdir(names[i]);
+	}
+	unlink(names[2]);
+	unlink(names[4]);
 }
 
 /* --- memory --- */
@@ -642,7 +697,9 @@ int main(void)
 		cmocka_unit_test(extra__by_its_name__is_verified_by_that),
 		cmocka_unit_test(order__of_mailers__is_followed),
 		cmocka_unit_test(finish__of_entries__warns_of_those_that_nobody_has),
+		cmocka_unit_test(warnings__of_very_many__are_cut),
 		cmocka_unit_test(token__that_was_renewed__is_read),
+		cmocka_unit_test(token__behind_links_in_its_directory__is_read),
 		cmocka_unit_test(memory__of_ours_that_fails__costs_nothing_but_the_start),
 		cmocka_unit_test(memory__of_luas_that_fails__costs_nothing_but_the_start),
 		cmocka_unit_test(memory__of_secrets__is_wiped),
