@@ -1,0 +1,109 @@
+# http.sh - what an HTTP client of the same HAProxy notices of a storm. Sourced by run.sh.
+#
+# Each request runs a Lua action in the state that the sender is in (lua-load), and is answered by HAProxy itself. They come at a
+# constant rate over connections that are kept; what waits behind a halt counts from the time that it should have been sent at. 20,000
+# servers go down meanwhile. Of each sender two percentiles: of the requests while its own storm lasts, and of those of the same
+# time for all, from the command on; a storm that is over soon has fewer requests to be in the way of.
+
+HTTP_RATE=1000
+HTTP_CONNECTIONS=50
+HTTP_SERVERS=20000
+HTTP_BEFORE_S=1   # of requests before the storm
+HTTP_WINDOW_S=15  # the time of all
+
+http_action() {
+	cat > "$tmp/action.lua" <<-END
+		core.register_action("bench", { "http-req" }, function(txn)
+			local path = txn.sf:path()
+			txn:set_var("txn.bench", path:upper() .. #path)
+		end)
+	END
+}
+
+http_config() {
+	local head
+
+	head=$(config_head "$1" | sed "s|^global|global\n    lua-load $tmp/action.lua|")
+	printf '%s\n' "$head"
+	cat <<-END
+	frontend http
+	    bind unix@$tmp/http
+	    http-request lua.bench
+	    http-request return status 200 content-type text/plain lf-string "%[var(txn.bench)]"
+	END
+	config_mailers m "$2"
+	config_root root
+	config_backend be m $HTTP_SERVERS root/s0
+}
+
+# http_latencies <from ms> <to ms>: of the requests due then, us, sorted; one without an answer as 10 s
+http_latencies() {
+	awk -v from="$1" -v to="$2" '$1 >= from * 1000 && $1 < to * 1000 { print $2 == "-" ? 10000000 : $2 }' "$tmp/answers" | sort -g
+}
+
+# http_once <sender|idle>: sets storm_ms, p50, p99 and max (us) of the storm; same50, same99 and same_max of the common time.
+http_once() {
+	local sender=$1 last loader
+	local -a command=("$tmp/http_load" "$tmp/http" $HTTP_RATE $HTTP_CONNECTIONS $((HTTP_BEFORE_S + HTTP_WINDOW_S)))
+
+	tool sink smtp_sink --lenient --log "$tmp/sink.log"
+	http_config "${sender/idle/plugin}" "$port" > "$tmp/cfg"
+	haproxy_start
+	"${command[@]}" > "$tmp/answers" &
+	loader=$!
+	sleep $HTTP_BEFORE_S
+	if [ "$sender" = idle ]; then
+		start=$(echo 'show version' | cli | cut -f 1)
+		got=$HTTP_SERVERS last=$((start + HTTP_WINDOW_S * 1000))
+	else
+		storm_raise
+		sink_wait sink $HTTP_SERVERS
+	fi
+	wait $loader || exit 1
+	haproxy_end
+	tool_end sink
+	[ "$sender" = idle ] || last=$(tail -n 1 "$tmp/sink.log" | cut -f 3)
+	rm -f "$tmp/sink.log"
+	storm_ms=$((last - start))
+	http_latencies "$start" "$last" > "$tmp/latencies"
+	p50=$(percentile 0.5 < "$tmp/latencies") p99=$(percentile 0.99 < "$tmp/latencies") max=$(tail -n 1 "$tmp/latencies")
+	http_latencies "$start" $((start + HTTP_WINDOW_S * 1000)) > "$tmp/latencies"
+	same99=$(percentile 0.99 < "$tmp/latencies") same999=$(percentile 0.999 < "$tmp/latencies")
+}
+
+HTTP_COLUMNS='storm_ms p50 p99 max same99 same999'
+
+# Sets the medians of $RUNS runs.
+http_runs() {
+	local i name
+
+	: > "$tmp/runs"
+	for i in $(seq "$RUNS"); do
+		say "  HTTP beside $1, run $i of $RUNS"
+		http_once "$1"
+		for name in $HTTP_COLUMNS; do
+			echo "$name ${!name}" >> "$tmp/runs"
+		done
+		[ "$got" -ge $HTTP_SERVERS ] || say "  $1: not all mails came"
+	done
+	for name in $HTTP_COLUMNS; do
+		printf -v "$name" '%s' "$(sed -n "s/^$name //p" "$tmp/runs" | median)"
+	done
+}
+
+http_row() { printf '%-34s %-12s %10s %11s %11s %11s %11s %11s\n' "$@"; }
+
+http_ms() { awk -v us="$1" 'BEGIN { printf "%.2f ms", us / 1000 }'; }
+
+http_table() {
+	local sender
+
+	http_action
+	http_row "HTTP latency, $HTTP_RATE requests/s, while" "sender" "storm" "p50" "p99" "max" "p99" "p99.9"
+	http_row "20,000 alerts leave" "" "" "in it" "in it" "in it" "in ${HTTP_WINDOW_S} s" "in ${HTTP_WINDOW_S} s"
+	for sender in idle $SENDERS; do
+		http_runs "$sender"
+		http_row "" "$sender" "$([ "$sender" = idle ] && echo - || echo "$storm_ms ms")" "$(http_ms "$p50")" "$(http_ms "$p99")" \
+			"$(http_ms "$max")" "$(http_ms "$same99")" "$(http_ms "$same999")"
+	done
+}
