@@ -3,6 +3,7 @@
  * not leak it.
  */
 #include <string.h>
+#include <time.h>
 
 #include <mailers/buffer.h>
 
@@ -114,6 +115,18 @@ static void cli_test_forget(struct engine *e, int id)
 	}
 }
 
+/* The test's mails get the date of now; the core has no clock. */
+static void cli_test_date(struct engine *e, int id)
+{
+	time_t now = time(NULL);
+	char date[QUEUE_DATE_MAX];
+	struct tm tm;
+
+	localtime_r(&now, &tm);
+	if (strftime(date, sizeof(date), "%a, %d %b %Y %T %z (%Z)", &tm))
+		engine_test_date(e, id, date);
+}
+
 static int cli_test(lua_State *L)
 {
 	const char *proxy = luaL_checkstring(L, 1), *mailer = luaL_optstring(L, 2, NULL);
@@ -129,8 +142,10 @@ static int cli_test(lua_State *L)
 	place = e ? cli_test_find(0) : NULL;
 	if (place)
 		*id = engine_test_begin(e, proxy, mailer, NULL, NULL, now, reason);
-	if (*id)
+	if (*id) {
+		cli_test_date(e, *id);
 		*place = (struct instance_test){ .id = *id, .read_ms = now };
+	}
 	instance_unlock();
 	if (*id)
 		return 1;

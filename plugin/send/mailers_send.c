@@ -225,17 +225,26 @@ static int send_engine(struct send *s)
 	return -1;
 }
 
+/* RFC 5322's, of now; "" when it cannot be had. */
+static const char *send_date(char *date)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	localtime_r(&now, &tm);
+	if (!strftime(date, QUEUE_DATE_MAX, "%a, %d %b %Y %H:%M:%S %z", &tm))
+		date[0] = '\0';
+	return date;
+}
+
 /* Alerts of one server, so that their order shows. */
 static int send_raise(struct send *s)
 {
 	const struct alert_text what = { .level = ALERT_LEVEL_ALERT };
-	time_t now = time(NULL);
 	char date[QUEUE_DATE_MAX];
-	struct tm tm;
 	unsigned i;
 
-	localtime_r(&now, &tm);
-	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S %z", &tm);
+	send_date(date);
 	for (i = 0; i < s->options.ntexts; i++) {
 		const char *text = s->options.texts[i];
 
@@ -249,7 +258,7 @@ static int send_raise(struct send *s)
 static int send_begin(struct send *s)
 {
 	const struct host_calls calls = { .log = send_log, .moved = send_moved, .arg = s };
-	char reason[ENGINE_REASON_MAX];
+	char reason[ENGINE_REASON_MAX], date[QUEUE_DATE_MAX];
 
 	s->loop = ev_default_loop(0);
 	s->host = s->loop ? host_new(s->loop, s->engine, &calls) : NULL;
@@ -263,7 +272,10 @@ static int send_begin(struct send *s)
 	if (s->options.ntexts)
 		return send_raise(s);
 	s->test = engine_test_begin(s->engine, s->options.proxy, NULL, NULL, NULL, host_now(), reason);
-	return s->test ? -1 : send_fail(EX_CONFIG, reason);
+	if (!s->test)
+		return send_fail(EX_CONFIG, reason);
+	engine_test_date(s->engine, s->test, send_date(date));
+	return -1;
 }
 
 int main(int argc, char **argv)
