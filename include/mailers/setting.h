@@ -1,10 +1,10 @@
 /*
- * setting - what may stand in the settings file: typed fields in tables, the values they take, and which of them go
- * together.
+ * setting - what may stand in the settings file: typed fields in tables, the values they take, and which of
+ * them go together.
  *
- * Who reads the file (plugin/settings) turns each of its values into a struct setting_value; here it is checked and
- * stored. Nothing is allocated: texts are the caller's and must outlive the struct that they are stored in. The tables
- * are also what doc/settings.md is checked against.
+ * Who reads the file (plugin/settings) turns each of its values into a struct setting_value; here it is checked
+ * and stored. Nothing is allocated: texts are the caller's and must outlive the struct that they are stored in.
+ * The tables are also what doc/settings.md is checked against.
  */
 #ifndef MAILERS_SETTING_H
 #define MAILERS_SETTING_H
@@ -21,7 +21,8 @@
 #define SETTING_NAME_MAX    64         /* bytes of a key that is still compared with the known ones */
 #define SETTING_QUOTE_SIZE  208        /* of setting_quote() */
 
-/* What a field holds, and as what it is stored. Texts take `false` too: not set, whatever a wider entry says. */
+/* What a field holds, and as what it is stored. Texts take `false` too: not set, whatever a wider entry says.
+ */
 enum setting_type {
 	SETTING_TEXT = 0, /* const char *: printable, up to <max> bytes */
 	SETTING_FILE,     /* const char *: a path */
@@ -49,7 +50,7 @@ struct setting_field {
 	const char *const *words; /* ENUM, AUTH; ends with NULL */
 	const char *initial;      /* its default as the documentation writes it; "" without */
 	const char *example;      /* as it stands in a file */
-	unsigned group;           /* not 0: of the fields of one group at most one is set, the most particular entry's */
+	unsigned group; /* not 0: of the fields of one group at most one is set, the most particular entry's */
 };
 
 enum setting_mode { SETTING_MODE_ALL = 0, SETTING_MODE_FAILOVER };
@@ -99,14 +100,21 @@ struct setting_top {
 	bool commands;
 };
 
-/* The tables; each ends with a row without a name. A mailer's begins with "address", which only extra ones have. */
+/* The tables; each ends with a row without a name. A mailer's begins with "address", which only extra ones
+ * have. */
 extern const struct setting_field setting_mailer_fields[];
 extern const struct setting_field setting_proxy_fields[];
 extern const struct setting_field setting_limit_fields[];
 extern const struct setting_field setting_top_fields[];
 
 /* A value of the file. */
-enum setting_kind { SETTING_IS_TEXT = 0, SETTING_IS_NUMBER, SETTING_IS_BOOL, SETTING_IS_LIST, SETTING_IS_OTHER };
+enum setting_kind {
+	SETTING_IS_TEXT = 0,
+	SETTING_IS_NUMBER,
+	SETTING_IS_BOOL,
+	SETTING_IS_LIST,
+	SETTING_IS_OTHER
+};
 
 struct setting_value {
 	enum setting_kind kind;
@@ -123,25 +131,26 @@ const struct setting_field *setting_find(const struct setting_field *fields, con
 /* Is the row <field> of <fields> set in <base>? */
 bool setting_given(const struct setting_field *fields, const struct setting_field *field, const void *base);
 
-/* Checks <value> and stores it in <base>. False with a <reason> (SETTING_REASON_SIZE bytes): what is wrong, and after ';'
- * what to write; without the field's name. Values of a SETTING_SECRET are not repeated.
+/* Checks <value> and stores it in <base>. False with a <reason> (SETTING_REASON_SIZE bytes): what is wrong, and
+ * after ';' what to write; without the field's name. Values of a SETTING_SECRET are not repeated.
  */
 bool setting_set(const struct setting_field *fields, const struct setting_field *field, void *base,
                  const struct setting_value *value, char *reason);
 
 /* Stores what the caller has read of a SETTING_LIMIT. */
-void setting_put(const struct setting_field *fields, const struct setting_field *field, void *base, const void *data);
+void setting_put(const struct setting_field *fields, const struct setting_field *field, void *base,
+                 const void *data);
 
 /* Lays what <from> sets over <to>. */
 void setting_merge(const struct setting_field *fields, void *to, const void *from);
 
-/* HAProxy's time format: a number with us (rounded up to ms), ms, s, m, h or d behind it, or without: ms. False when
- * <text> is none, or is longer than SETTING_TIME_MAX; then *<ms> is 0.
+/* HAProxy's time format: a number with us (rounded up to ms), ms, s, m, h or d behind it, or without: ms. False
+ * when <text> is none, or is longer than SETTING_TIME_MAX; then *<ms> is 0.
  */
 bool setting_time(const char *text, size_t len, uint32_t *ms);
 
-/* The nearest of a number of names to a text, by the edits (letters missing, too many, wrong, exchanged) from one to the
- * other. Zero but <text> at first; <best> is NULL while none is near.
+/* The nearest of a number of names to a text, by the edits (letters missing, too many, wrong, exchanged) from
+ * one to the other. Zero but <text> at first; <best> is NULL while none is near.
  */
 struct setting_guess {
 	const char *text;
@@ -154,14 +163,15 @@ void setting_guess_fields(struct setting_guess *g, const struct setting_field *f
 /* Writes <text> in single quotes, printable and shortened, to <out> (SETTING_QUOTE_SIZE bytes); returns it. */
 const char *setting_quote(char *out, const char *text, size_t len);
 
-/* Is <text> a host name without a dot at its end, an IP address, a name to say HELO with that is an FQDN or an address
- * literal (RFC 5321 4.1.1.1)? */
+/* Is <text> a host name without a dot at its end, an IP address, a name to say HELO with that is an FQDN or an
+ * address literal (RFC 5321 4.1.1.1)? */
 bool setting_is_dns(const char *text);
 bool setting_is_ip(const char *text);
 bool setting_is_fqdn(const char *text);
 
-/* Gives what a merged mailer does not set its default, and refuses what does not go together. <host> is the name that its
- * address was given by, NULL when it is not known. False with a <reason> that begins with a key or with what is missing.
+/* Gives what a merged mailer does not set its default, and refuses what does not go together. <host> is the
+ * name that its address was given by, NULL when it is not known. False with a <reason> that begins with a key
+ * or with what is missing.
  */
 bool setting_mailer_complete(struct setting_mailer *m, const char *host, char *reason);
 void setting_proxy_complete(struct setting_proxy *p);

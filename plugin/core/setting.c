@@ -1,9 +1,9 @@
 /*
- * setting - see setting.h. One value at a time: is it of its field's type, and within its bounds? The tables stand in
- * setting_table.c; what goes together is looked at in setting_check.c, once entries are merged.
+ * setting - see setting.h. One value at a time: is it of its field's type, and within its bounds? The tables
+ * stand in setting_table.c; what goes together is looked at in setting_check.c, once entries are merged.
  *
- * Every refusal is one line for the operator. What it repeats of the file is quoted, and nothing of a secret's field ever
- * is.
+ * Every refusal is one line for the operator. What it repeats of the file is quoted, and nothing of a secret's
+ * field ever is.
  */
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -18,7 +18,8 @@
 
 #define QUOTE_MAX 48 /* bytes of the operator's text that a reason repeats */
 
-typedef bool setting_set_fn(const struct setting_field *field, void *at, const struct setting_value *value, char *reason);
+typedef bool setting_set_fn(const struct setting_field *field, void *at, const struct setting_value *value,
+                            char *reason);
 
 /* Returns false, so that a check can end with it. */
 __attribute__((format(printf, 2, 3)))
@@ -95,8 +96,8 @@ static unsigned setting_min(unsigned a, unsigned b)
 	return a < b ? a : b;
 }
 
-/* Damerau and Levenshtein's distance, in which no piece is edited twice: enough for slips of the keyboard. Both are at most
- * SETTING_NAME_MAX long.
+/* Damerau and Levenshtein's distance, in which no piece is edited twice: enough for slips of the keyboard. Both
+ * are at most SETTING_NAME_MAX long.
  */
 static unsigned setting_distance(const char *a, const char *b)
 {
@@ -166,7 +167,8 @@ bool setting_time(const char *text, size_t len, uint32_t *ms)
 			return false;
 	}
 	for (i = 0; n && i < sizeof(setting_units) / sizeof(*setting_units); i++) {
-		if (strlen(setting_units[i].text) != len - n || memcmp(setting_units[i].text, text + n, len - n))
+		if (strlen(setting_units[i].text) != len - n ||
+		    memcmp(setting_units[i].text, text + n, len - n))
 			continue;
 		if (value > (uint64_t)SETTING_TIME_MAX * 1000 / setting_units[i].us)
 			return false;
@@ -217,7 +219,8 @@ static bool setting_is_false(const struct setting_value *value)
 	return value->kind == SETTING_IS_BOOL && !value->truth;
 }
 
-static bool setting_set_time(const struct setting_field *field, void *at, const struct setting_value *value, char *reason)
+static bool setting_set_time(const struct setting_field *field, void *at, const struct setting_value *value,
+                             char *reason)
 {
 	char quote[SETTING_QUOTE_SIZE], least[24], most[24];
 	uint32_t ms = 0;
@@ -228,13 +231,16 @@ static bool setting_set_time(const struct setting_field *field, void *at, const 
 	else if (value->kind == SETTING_IS_NUMBER && value->number >= 0 && value->number <= SETTING_TIME_MAX)
 		ok = true, ms = (uint32_t)value->number;
 	if (!ok)
-		return setting_refuse(reason, "%s is no time; write a number with us, ms, s, m, h or d behind it, at most 24d, "
-		                      "such as %s", setting_kind(quote, value), field->example);
+		return setting_refuse(reason,
+		                      "%s is no time; write a number with us, ms, s, m, h or d behind it, at "
+		                      "most 24d, such as %s",
+		                      setting_kind(quote, value), field->example);
 	if (ms < field->min || ms > field->max)
-		return setting_refuse(reason, "%s is out of range; write a time from %s to %s", setting_kind(quote, value),
-		                      setting_time_text(least, sizeof(least), field->min),
-		                      field->max == SETTING_TIME_MAX ? "24d" :
-		                      setting_time_text(most, sizeof(most), field->max));
+		return setting_refuse(
+			reason, "%s is out of range; write a time from %s to %s", setting_kind(quote, value),
+			setting_time_text(least, sizeof(least), field->min),
+			field->max == SETTING_TIME_MAX ? "24d"
+						       : setting_time_text(most, sizeof(most), field->max));
 	*(uint32_t *)at = ms;
 	return true;
 }
@@ -245,20 +251,23 @@ static bool setting_set_number(const struct setting_field *field, void *at, cons
 	char quote[SETTING_QUOTE_SIZE];
 
 	if (value->kind != SETTING_IS_NUMBER || value->number < field->min || value->number > field->max)
-		return setting_refuse(reason, "%s is no number from %" PRIu32 " to %" PRIu32 "; write one%s such as %s",
+		return setting_refuse(reason,
+		                      "%s is no number from %" PRIu32 " to %" PRIu32 "; write one%s such as %s",
 		                      setting_kind(quote, value), field->min, field->max,
 		                      value->kind == SETTING_IS_TEXT ? " without quotes," : "", field->example);
 	*(uint32_t *)at = (uint32_t)value->number;
 	return true;
 }
 
-static bool setting_set_bool(const struct setting_field *field, void *at, const struct setting_value *value, char *reason)
+static bool setting_set_bool(const struct setting_field *field, void *at, const struct setting_value *value,
+                             char *reason)
 {
 	char quote[SETTING_QUOTE_SIZE];
 
 	(void)field;
 	if (value->kind != SETTING_IS_BOOL)
-		return setting_refuse(reason, "%s is neither true nor false; write true or false, without quotes",
+		return setting_refuse(reason,
+		                      "%s is neither true nor false; write true or false, without quotes",
 		                      setting_kind(quote, value));
 	*(bool *)at = value->truth;
 	return true;
@@ -276,7 +285,8 @@ static int setting_word(const char *const *words, const char *text, size_t len)
 	return -1;
 }
 
-static bool setting_refuse_word(const struct setting_field *field, const char *what, const char *text, char *reason)
+static bool setting_refuse_word(const struct setting_field *field, const char *what, const char *text,
+                                char *reason)
 {
 	struct setting_guess guess = { .text = text ? text : "" };
 	size_t n;
@@ -285,8 +295,8 @@ static bool setting_refuse_word(const struct setting_field *field, const char *w
 	for (i = 0; field->words[i]; i++)
 		setting_guess(&guess, field->words[i]);
 	if (guess.best)
-		n = (size_t)snprintf(reason, SETTING_REASON_SIZE, "unknown value %s; did you mean \"%s\"? Write ", what,
-		                     guess.best);
+		n = (size_t)snprintf(reason, SETTING_REASON_SIZE,
+		                     "unknown value %s; did you mean \"%s\"? Write ", what, guess.best);
 	else
 		n = (size_t)snprintf(reason, SETTING_REASON_SIZE, "unknown value %s; write ", what);
 	for (i = 0; field->words[i] && n < SETTING_REASON_SIZE; i++)
@@ -295,20 +305,23 @@ static bool setting_refuse_word(const struct setting_field *field, const char *w
 	return false;
 }
 
-static bool setting_set_enum(const struct setting_field *field, void *at, const struct setting_value *value, char *reason)
+static bool setting_set_enum(const struct setting_field *field, void *at, const struct setting_value *value,
+                             char *reason)
 {
 	char quote[SETTING_QUOTE_SIZE];
 	bool text = value->kind == SETTING_IS_TEXT;
 	int i = text ? setting_word(field->words, value->text, value->len) : -1;
 
 	if (i < 0)
-		return setting_refuse_word(field, setting_kind(quote, value), text ? value->text : NULL, reason);
+		return setting_refuse_word(field, setting_kind(quote, value), text ? value->text : NULL,
+		                           reason);
 	*(int *)at = i;
 	return true;
 }
 
 /* The words are "auto" and then the names of mechanisms. */
-static bool setting_set_auth(const struct setting_field *field, void *at, const struct setting_value *value, char *reason)
+static bool setting_set_auth(const struct setting_field *field, void *at, const struct setting_value *value,
+                             char *reason)
 {
 	char quote[SETTING_QUOTE_SIZE];
 	const struct setting_ids *list = &value->list, one = { &value->text, 1 };
@@ -321,15 +334,18 @@ static bool setting_set_auth(const struct setting_field *field, void *at, const 
 	else if (value->kind != SETTING_IS_LIST)
 		return setting_refuse_word(field, setting_kind(quote, value), NULL, reason);
 	if (!list->n)
-		return setting_refuse(reason, "the list is empty; write such as %s, or remove it", field->example);
+		return setting_refuse(reason, "the list is empty; write such as %s, or remove it",
+		                      field->example);
 	for (i = 0; i < list->n; i++) {
 		size_t len = list == &one ? value->len : strlen(list->id[i]);
 
 		word = setting_word(field->words, list->id[i], len);
 		if (word < 0)
-			return setting_refuse_word(field, setting_quote(quote, list->id[i], len), list->id[i], reason);
+			return setting_refuse_word(field, setting_quote(quote, list->id[i], len), list->id[i],
+			                           reason);
 		if (!word && list->n > 1)
-			return setting_refuse(reason, "\"auto\" stands in a list; write \"auto\" alone, or mechanisms alone");
+			return setting_refuse(reason, "\"auto\" stands in a list; write \"auto\" alone, or "
+			                              "mechanisms alone");
 		if (word)
 			bits |= SASL_BIT(sasl_mechanism_find(list->id[i], len));
 	}
@@ -337,7 +353,8 @@ static bool setting_set_auth(const struct setting_field *field, void *at, const 
 	return true;
 }
 
-static bool setting_set_ids(const struct setting_field *field, void *at, const struct setting_value *value, char *reason)
+static bool setting_set_ids(const struct setting_field *field, void *at, const struct setting_value *value,
+                            char *reason)
 {
 	char quote[SETTING_QUOTE_SIZE];
 	size_t i, k;
@@ -347,14 +364,17 @@ static bool setting_set_ids(const struct setting_field *field, void *at, const s
 		return true;
 	}
 	if (value->kind != SETTING_IS_LIST)
-		return setting_refuse(reason, "%s is no list; write such as %s", setting_kind(quote, value), field->example);
+		return setting_refuse(reason, "%s is no list; write such as %s", setting_kind(quote, value),
+		                      field->example);
 	if (!value->list.n)
-		return setting_refuse(reason, "the list is empty; write such as %s, or remove it", field->example);
+		return setting_refuse(reason, "the list is empty; write such as %s, or remove it",
+		                      field->example);
 	for (i = 0; i < value->list.n; i++) {
 		for (k = 0; k < i; k++) {
 			if (!strcmp(value->list.id[i], value->list.id[k]))
-				return setting_refuse(reason, "%s stands there twice; remove one",
-				                      setting_quote(quote, value->list.id[i], strlen(value->list.id[i])));
+				return setting_refuse(
+					reason, "%s stands there twice; remove one",
+					setting_quote(quote, value->list.id[i], strlen(value->list.id[i])));
 		}
 	}
 	*(struct setting_ids *)at = value->list;
@@ -409,7 +429,8 @@ static const struct {
 	[SETTING_ADDRESS]  = { NULL, "an address" },
 };
 
-static bool setting_set_text(const struct setting_field *field, void *at, const struct setting_value *value, char *reason)
+static bool setting_set_text(const struct setting_field *field, void *at, const struct setting_value *value,
+                             char *reason)
 {
 	char quote[SETTING_QUOTE_SIZE];
 	const char *what = setting_texts[field->type].what;
@@ -419,17 +440,18 @@ static bool setting_set_text(const struct setting_field *field, void *at, const 
 		return true;
 	}
 	if (value->kind != SETTING_IS_TEXT)
-		return setting_refuse(reason, "%s is no text; write %s, such as %s", setting_kind(quote, value), what,
-		                      field->example);
+		return setting_refuse(reason, "%s is no text; write %s, such as %s", setting_kind(quote, value),
+		                      what, field->example);
 	setting_quote(quote, value->text, value->len);
 	if (!value->len)
-		return setting_refuse(reason, "the text is empty; write %s, such as %s, or remove it", what, field->example);
+		return setting_refuse(reason, "the text is empty; write %s, such as %s, or remove it", what,
+		                      field->example);
 	if (!setting_printable(value->text, value->len))
 		return setting_refuse(reason, "%s has control characters; write %s, such as %s", quote, what,
 		                      field->example);
 	if (field->max && value->len > field->max)
-		return setting_refuse(reason, "%s has %zu bytes; write %s of at most %" PRIu32, quote, value->len, what,
-		                      field->max);
+		return setting_refuse(reason, "%s has %zu bytes; write %s of at most %" PRIu32, quote,
+		                      value->len, what, field->max);
 	if (setting_texts[field->type].is && !setting_texts[field->type].is(value->text))
 		return setting_refuse(reason, "%s is not %s; write such as %s", quote, what, field->example);
 	*(const char **)at = value->text;
@@ -445,15 +467,18 @@ static bool setting_set_secret(const struct setting_field *field, void *at, cons
 	return setting_refuse(reason, "a secret does not belong into this file; write %s", field->example);
 }
 
-static bool setting_set_table(const struct setting_field *field, void *at, const struct setting_value *value, char *reason)
+static bool setting_set_table(const struct setting_field *field, void *at, const struct setting_value *value,
+                              char *reason)
 {
 	char quote[SETTING_QUOTE_SIZE];
 
 	(void)at;
-	return setting_refuse(reason, "%s is no table; write such as %s", setting_kind(quote, value), field->example);
+	return setting_refuse(reason, "%s is no table; write such as %s", setting_kind(quote, value),
+	                      field->example);
 }
 
-static bool setting_set_limit(const struct setting_field *field, void *at, const struct setting_value *value, char *reason)
+static bool setting_set_limit(const struct setting_field *field, void *at, const struct setting_value *value,
+                              char *reason)
 {
 	if (!setting_is_false(value))
 		return setting_set_table(field, at, value, reason);
@@ -514,7 +539,8 @@ bool setting_set(const struct setting_field *fields, const struct setting_field 
 	return true;
 }
 
-void setting_put(const struct setting_field *fields, const struct setting_field *field, void *base, const void *data)
+void setting_put(const struct setting_field *fields, const struct setting_field *field, void *base,
+                 const void *data)
 {
 	memcpy((char *)base + field->offset, data, setting_types[field->type].size);
 	*(uint64_t *)base |= setting_bit(fields, field);

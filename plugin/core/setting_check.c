@@ -1,9 +1,9 @@
 /*
- * setting_check - defaults, and what does not go together (see setting.h). It looks at entries that are merged already:
- * what one of them lacks another may have given.
+ * setting_check - defaults, and what does not go together (see setting.h). It looks at entries that are merged
+ * already: what one of them lacks another may have given.
  *
- * The rules of AUTH are the strict ones: credentials ask for TLS that is verified, unless the operator says otherwise in so many
- * words. Nothing is put right in silence.
+ * The rules of AUTH are the strict ones: credentials ask for TLS that is verified, unless the operator says
+ * otherwise in so many words. Nothing is put right in silence.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -85,13 +85,14 @@ static bool setting_check_credentials(const struct setting_mailer *m, char *reas
 		                        password && token ? token : password ? "password_env" : "token_env");
 	if (!setting_wants_auth(m)) {
 		if (setting_mailer_has(m, "auth") && m->auth)
-			return setting_conflict(reason, "auth is set, and no user; write user = \"...\" with password_file, "
-			                        "password_env, token_file or token_env, or remove auth");
+			return setting_conflict(reason, "auth is set, and no user; write user = \"...\" with "
+			                                "password_file, password_env, token_file or "
+			                                "token_env, or remove auth");
 		return true;
 	}
 	if (!secret)
-		return setting_conflict(reason, "user is set, and no password or token; write password_file, password_env, "
-		                        "token_file or token_env too");
+		return setting_conflict(reason, "user is set, and no password or token; write password_file, "
+		                                "password_env, token_file or token_env too");
 	if (!m->user)
 		return setting_conflict(reason, "%s is set, and no user; write user = \"...\" too", secret);
 	if (m->auth && !(m->auth & (password ? MECHANISMS_PASSWORD : MECHANISMS_TOKEN)))
@@ -107,8 +108,10 @@ static bool setting_check_auth(const struct setting_mailer *m, char *reason)
 	if (!setting_check_credentials(m, reason))
 		return false;
 	if (setting_wants_auth(m) && m->tls < SMTP_TLS_REQUIRED && !m->auth_without_tls)
-		return setting_conflict(reason, "tls = \"%s\" could send the %s in plain text; write tls = \"required\" or "
-		                        "\"implicit\", or, where the network can be trusted, auth_without_tls = true",
+		return setting_conflict(reason,
+		                        "tls = \"%s\" could send the %s in plain text; write tls = "
+		                        "\"required\" or \"implicit\", or, where the network can be trusted, "
+		                        "auth_without_tls = true",
 		                        setting_tls_word(m), setting_password(m) ? "password" : "token");
 	return true;
 }
@@ -122,22 +125,30 @@ static bool setting_check_verify(struct setting_mailer *m, const char *host, cha
 
 	if (m->verify == SETTING_VERIFY_NONE) {
 		if (name && m->tls == SMTP_TLS_OPPORTUNISTIC)
-			return setting_conflict(reason, "%s is set, and tls = \"opportunistic\" verifies nothing; write "
-			                        "tls = \"required\" or \"implicit\", or remove %s", name, name);
+			return setting_conflict(reason,
+			                        "%s is set, and tls = \"opportunistic\" verifies nothing; "
+			                        "write tls = \"required\" or \"implicit\", or remove %s",
+			                        name, name);
 		if (name)
-			return setting_conflict(reason, "%s is set, and verify = \"none\" verifies nothing; remove one of them",
+			return setting_conflict(reason,
+			                        "%s is set, and verify = \"none\" verifies nothing; remove "
+			                        "one of them",
 			                        name);
 		return true;
 	}
 	if (m->tls < SMTP_TLS_REQUIRED)
-		return setting_conflict(reason, "verify = \"required\" does not go with tls = \"%s\"; write tls = \"required\" or "
-		                        "\"implicit\", or remove verify", setting_tls_word(m));
+		return setting_conflict(reason,
+		                        "verify = \"required\" does not go with tls = \"%s\"; write tls = "
+		                        "\"required\" or \"implicit\", or remove verify",
+		                        setting_tls_word(m));
 	if (!m->verifyhost)
 		m->verifyhost = host;
 	if (!m->verifyhost)
-		return setting_conflict(reason, "verifyhost is missing: tls = \"%s\" verifies the server's certificate, and HAProxy "
-		                        "tells the address of a mailer line, not its name; write verifyhost = "
-		                        "\"mail.example.org\" with the name in the certificate, or verify = \"none\"",
+		return setting_conflict(reason,
+		                        "verifyhost is missing: tls = \"%s\" verifies the server's "
+		                        "certificate, and HAProxy tells the address of a mailer line, not its "
+		                        "name; write verifyhost = \"mail.example.org\" with the name in the "
+		                        "certificate, or verify = \"none\"",
 		                        setting_tls_word(m));
 	return true;
 }
@@ -151,8 +162,10 @@ static bool setting_check_tls(struct setting_mailer *m, const char *host, char *
 		if (!name && setting_mailer_has(m, "ssl_min_ver"))
 			name = "ssl_min_ver";
 		if (name)
-			return setting_conflict(reason, "%s is set, and tls = \"none\" makes no use of it; write tls = \"required\" "
-			                        "or \"implicit\", or remove %s", name, name);
+			return setting_conflict(reason,
+			                        "%s is set, and tls = \"none\" makes no use of it; write tls "
+			                        "= \"required\" or \"implicit\", or remove %s",
+			                        name, name);
 	}
 	if (!setting_check_verify(m, host, reason))
 		return false;
@@ -208,5 +221,6 @@ bool setting_limit_check(const struct setting_limit *l, char *reason)
 	reason[0] = '\0';
 	if (l->mails && l->per)
 		return true;
-	return setting_conflict(reason, "%s is missing; write limit = { mails = 20, per = \"1m\" }", l->mails ? "per" : "mails");
+	return setting_conflict(reason, "%s is missing; write limit = { mails = 20, per = \"1m\" }",
+	                        l->mails ? "per" : "mails");
 }

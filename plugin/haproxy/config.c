@@ -1,6 +1,6 @@
 /*
- * config - see config.h. The settings are made once, in the body of lua/mailers.lua, so that `haproxy -c` checks them, and are
- * never freed: the engine has parts of them until the process ends.
+ * config - see config.h. The settings are made once, in the body of lua/mailers.lua, so that `haproxy -c`
+ * checks them, and are never freed: the engine has parts of them until the process ends.
  */
 #include <stdio.h>
 #include <string.h>
@@ -62,7 +62,8 @@ static int config_tls(lua_State *L)
 	char reason[SETTINGS_REASON_MAX];
 
 	if (!lua_islightuserdata(L, 1) || !api || api->version != TLS_API_VERSION)
-		return config_refuse(L, "mailers/tls.so is not of this version; build and install both modules again: make install");
+		return config_refuse(L, "mailers/tls.so is not of this version; build and install both "
+		                        "modules again: make install");
 	if (config.settings && !settings_tls(config.settings, api, reason))
 		return config_refuse(L, reason);
 	return 0;
@@ -105,7 +106,8 @@ void config_tokens(struct engine *e, uint64_t now_ms)
 			snprintf(reason, sizeof(reason), "out of memory");
 		}
 		if (!ok)
-			engine_log(e, ALERT_LEVEL_WARNING, "mailers: mailer %s (%s): no new token: %s", m->name, m->address, reason);
+			engine_log(e, ALERT_LEVEL_WARNING, "mailers: mailer %s (%s): no new token: %s", m->name,
+			           m->address, reason);
 		sasl_wipe(token, sizeof(token));
 	}
 }

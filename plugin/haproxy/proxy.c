@@ -53,7 +53,8 @@ static const char *proxy_field(lua_State *L, int table, const char *name, const 
 	lua_getfield(L, table, name); /* stays on the stack: the text is used for as long */
 	text = lua_tostring(L, -1);
 	if (!text)
-		proxy_refuse(L, "proxy %.100s: %s is missing; set it, or remove email-alert mailers", proxy, key);
+		proxy_refuse(L, "proxy %.100s: %s is missing; set it, or remove email-alert mailers", proxy,
+		             key);
 	return text;
 }
 
@@ -84,7 +85,8 @@ static int proxy_mailer_ids(lua_State *L, int servers)
 	return n;
 }
 
-/* Names and addresses of the <n> `mailer` lines in the table at <servers>, whose ids stand on top of the stack; they stay Lua's. */
+/* Names and addresses of the <n> `mailer` lines in the table at <servers>, whose ids stand on top of the stack;
+ * they stay Lua's. */
 static void proxy_lines(lua_State *L, struct mailer_settings *mailers, int servers, int n)
 {
 	int i;
@@ -142,9 +144,10 @@ static void proxy_add_mailers(lua_State *L, struct engine_proxy *proxy, const ch
 		proxy_refuse(L, "proxy %.100s: its mailers section has no mailer line; add one such as "
 		             "'mailer smtp1 192.0.2.25:25', or remove email-alert mailers", name);
 	if ((size_t)n + extras > PROXY_MAILERS)
-		proxy_refuse(L, "proxy %.100s: it has %zu mailers, %d can be served; remove some", name, (size_t)n + extras,
-		             PROXY_MAILERS);
-	mailers = compat_newuserdata(L, ((size_t)n + extras) * sizeof(*mailers)); /* Lua's, as what follows may raise */
+		proxy_refuse(L, "proxy %.100s: it has %zu mailers, %d can be served; remove some", name,
+		             (size_t)n + extras, PROXY_MAILERS);
+	mailers = compat_newuserdata(L, ((size_t)n + extras) *
+	                                        sizeof(*mailers)); /* Lua's, as what follows may raise */
 	lua_insert(L, -2);
 	for (i = 0; i < (size_t)n + extras; i++)
 		mailers[i] = common;

@@ -2,8 +2,8 @@
  * settings - see settings.h. Loading, memory, reasons and warnings; what is asked once it is loaded stands in
  * settings_merge.c.
  *
- * Lua errors jump: everything that reads Lua's values runs in one protected call, and what it allocates hangs on the struct
- * settings, which the caller of that call frees.
+ * Lua errors jump: everything that reads Lua's values runs in one protected call, and what it allocates hangs
+ * on the struct settings, which the caller of that call frees.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -53,9 +53,9 @@ static void settings_clean(char *text)
 	}
 }
 
-__attribute__((format(printf, 5, 0)))
-static void settings_text(const struct settings *s, char *out, size_t size, const char *where, const char *format,
-                          va_list ap)
+__attribute__((format(printf, 5, 0))) static void settings_text(const struct settings *s, char *out,
+                                                                size_t size, const char *where,
+                                                                const char *format, va_list ap)
 {
 	int n = snprintf(out, size, "%.200s: %s%s", s->path, where, *where ? ": " : "");
 
@@ -89,7 +89,8 @@ void settings_warn(struct settings *s, const char *where, const char *format, ..
 			return;
 	}
 	if (n == SETTINGS_WARNINGS)
-		snprintf(text, sizeof(text), "%.200s: there are more warnings; see to those above first", s->path);
+		snprintf(text, sizeof(text), "%.200s: there are more warnings; see to those above first",
+		         s->path);
 	w = settings_alloc(s, sizeof(*w) + strlen(text) + 1);
 	if (!w)
 		return;
@@ -108,8 +109,8 @@ const char *settings_warning(const struct settings *s, size_t n)
 
 /* --- the file --- */
 
-/* Lua's message is "file:line: text", the file shortened when it is long. A piece of the file that it repeats may be a
- * password that was written with one quote: what looks like a text is left out.
+/* Lua's message is "file:line: text", the file shortened when it is long. A piece of the file that it repeats
+ * may be a password that was written with one quote: what looks like a text is left out.
  */
 static void settings_refuse_lua(struct settings_run *run, const char *message)
 {
@@ -134,7 +135,8 @@ static int settings_run(lua_State *L)
 	luaL_checkstack(L, 40, "settings");
 	if (luaL_loadfilex(L, run->s->path, "t")) {
 		if (!strncmp(lua_tostring(L, -1), "cannot ", 7))
-			settings_refuse(run->s, run->reason, "", "%.300s; check the path behind mailers.lua", lua_tostring(L, -1));
+			settings_refuse(run->s, run->reason, "", "%.300s; check the path behind mailers.lua",
+			                lua_tostring(L, -1));
 		else
 			settings_refuse_lua(run, lua_tostring(L, -1));
 		return 0;
@@ -163,7 +165,8 @@ static void settings_run_protected(struct settings_run *run, lua_State *L)
 		if (lua_type(L, -1) == LUA_TSTRING)
 			settings_refuse_lua(run, lua_tostring(L, -1));
 		else
-			settings_refuse(run->s, run->reason, "", "it raises an error that is %s; correct the file",
+			settings_refuse(run->s, run->reason, "",
+			                "it raises an error that is %s; correct the file",
 			                lua_isnil(L, -1) ? "nil" : luaL_typename(L, -1));
 	}
 	lua_settop(L, top);

@@ -1,6 +1,6 @@
 /*
- * settings_address - the addresses of extra mailers, at start: HAProxy's Socket:connect() takes no host names, so they are
- * resolved here, once, as HAProxy itself does with `mailer` lines.
+ * settings_address - the addresses of extra mailers, at start: HAProxy's Socket:connect() takes no host names,
+ * so they are resolved here, once, as HAProxy itself does with `mailer` lines.
  */
 #include <netdb.h>
 #include <netinet/in.h>
@@ -48,14 +48,17 @@ static bool address_resolve(struct settings *s, const char *place, struct addres
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found = NULL;
 	int error;
 
-	hints.ai_family = a->host_family == ADDRESS_IPV4 ? AF_INET : a->host_family == ADDRESS_IPV6 ? AF_INET6 : AF_UNSPEC;
+	hints.ai_family = a->host_family == ADDRESS_IPV4   ? AF_INET
+	                  : a->host_family == ADDRESS_IPV6 ? AF_INET6
+	                                                   : AF_UNSPEC;
 	error = getaddrinfo(a->name, NULL, &hints, &found);
 	if (!error && found->ai_family != AF_INET && found->ai_family != AF_INET6)
 		error = EAI_FAMILY;
 	if (error) {
 		if (found)
 			freeaddrinfo(found);
-		return settings_refuse(s, reason, place, "cannot resolve %.255s: %s; check the name, or write its IP address",
+		return settings_refuse(s, reason, place,
+		                       "cannot resolve %.255s: %s; check the name, or write its IP address",
 		                       a->name, gai_strerror(error));
 	}
 	memset(a->ip, 0, sizeof(a->ip));
@@ -87,7 +90,8 @@ bool settings_address_read(struct settings *s, struct settings_entry *e, char *r
 	struct address a;
 
 	snprintf(place, sizeof(place), "%s.address", e->where);
-	if (address_parse(&a, e->own.address, ADDRESS_FLAGS | s->haproxy, address_getenv, NULL, why, sizeof(why)))
+	if (address_parse(&a, e->own.address, ADDRESS_FLAGS | s->haproxy, address_getenv, NULL, why,
+	                  sizeof(why)))
 		return settings_refuse(s, reason, place, "%s", why);
 	useless = address_useless(&a);
 	if (useless)
@@ -100,7 +104,8 @@ bool settings_address_read(struct settings *s, struct settings_entry *e, char *r
 			return false;
 	}
 	if (!address_print(&a, text, sizeof(text)))
-		return settings_refuse(s, reason, place, "'%.100s' has a '$' in its name; write another", e->own.address);
+		return settings_refuse(s, reason, place, "'%.100s' has a '$' in its name; write another",
+		                       e->own.address);
 	e->address = settings_copy(s, text, strlen(text));
 	return e->address || settings_refuse(s, reason, place, "out of memory; start again");
 }

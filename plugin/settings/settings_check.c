@@ -1,9 +1,9 @@
 /*
- * settings_check - what can be told from the file alone, as `haproxy -c` does: secrets, addresses, and the entries as they
- * will be merged.
+ * settings_check - what can be told from the file alone, as `haproxy -c` does: secrets, addresses, and the
+ * entries as they will be merged.
  *
- * A wide entry may lack what narrower ones add (mailers["*"] a user, the others their passwords): it is checked here only
- * when nothing is laid over it, and else when a mailer asks for it alone.
+ * A wide entry may lack what narrower ones add (mailers["*"] a user, the others their passwords): it is checked
+ * here only when nothing is laid over it, and else when a mailer asks for it alone.
  */
 #include <stdio.h>
 #include <string.h>
@@ -38,8 +38,10 @@ static bool check_entry(struct settings *s, const struct settings_entry *e, char
 	if (!settings_secret_load(s, &e->own, e->where, reason))
 		return false;
 	if (e->own.helo && !setting_is_fqdn(e->own.helo))
-		settings_warn(s, e->where, "helo '%.255s' is not fully qualified, which some mail servers refuse; write one such "
-		              "as \"lb1.example.org\"", e->own.helo);
+		settings_warn(s, e->where,
+		              "helo '%.255s' is not fully qualified, which some mail servers refuse; write "
+		              "one such as \"lb1.example.org\"",
+		              e->own.helo);
 	settings_merge_entry(s, e, &m);
 	if (!setting_mailer_complete(&m, NULL, why) && !e->wide)
 		return settings_refuse(s, reason, e->where, "%s", why);
@@ -59,8 +61,10 @@ static bool check_extra(struct settings *s, struct settings_entry *e, char *reas
 	if (e->port == PORT_SMTPS && m.tls != SMTP_TLS_IMPLICIT)
 		settings_warn(s, e->where, "port 465 speaks TLS from the first byte; write tls = \"implicit\"");
 	if (e->own.helo && !setting_is_fqdn(e->own.helo))
-		settings_warn(s, e->where, "helo '%.255s' is not fully qualified, which some mail servers refuse; write one such "
-		              "as \"lb1.example.org\"", e->own.helo);
+		settings_warn(s, e->where,
+		              "helo '%.255s' is not fully qualified, which some mail servers refuse; write "
+		              "one such as \"lb1.example.org\"",
+		              e->own.helo);
 	return true;
 }
 

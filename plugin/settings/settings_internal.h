@@ -1,8 +1,8 @@
 /*
- * settings_internal - what the files of settings share. Each function stands in the file that its second word names:
- * settings_walk (the Lua table), settings_secret (passwords, tokens), settings_address (extra mailers' addresses),
- * settings_check (what the file alone can tell), settings_tls (contexts), settings_merge (which entries count for
- * whom), settings (the rest).
+ * settings_internal - what the files of settings share. Each function stands in the file that its second word
+ * names: settings_walk (the Lua table), settings_secret (passwords, tokens), settings_address (extra mailers'
+ * addresses), settings_check (what the file alone can tell), settings_tls (contexts), settings_merge (which
+ * entries count for whom), settings (the rest).
  */
 #ifndef SETTINGS_INTERNAL_H
 #define SETTINGS_INTERNAL_H
@@ -113,7 +113,8 @@ bool settings_secret_load(struct settings *s, const struct setting_mailer *m, co
 /* The secret that <m> names, which was loaded; NULL without one. */
 const struct settings_secret *settings_secret_find(const struct settings *s, const struct setting_mailer *m);
 /* Reads a token's file again. */
-bool settings_secret_again(const struct settings *s, const struct settings_secret *secret, char *out, char *reason);
+bool settings_secret_again(const struct settings *s, const struct settings_secret *secret, char *out,
+                           char *reason);
 void settings_secret_close(struct settings *s);
 
 /* --- settings_address.c --- */
@@ -129,17 +130,18 @@ bool settings_check(struct settings *s, char *reason);
 /* --- settings_merge.c --- */
 struct settings_entry *settings_entry_find(const struct settings_entries *entries, const char *key);
 struct settings_scope *settings_scope_find(const struct settings *s, const char *key);
-/* What counts for mailer <id> of <proxy> (NULL: of any), unfinished: an extra one's own entry may be given. Returns the most
- * particular entry's path.
+/* What counts for mailer <id> of <proxy> (NULL: of any), unfinished: an extra one's own entry may be given.
+ * Returns the most particular entry's path.
  */
-const char *settings_merge(struct settings *s, const char *proxy, const char *id, const struct settings_entry *extra,
-                           struct setting_mailer *out);
+const char *settings_merge(struct settings *s, const char *proxy, const char *id,
+                           const struct settings_entry *extra, struct setting_mailer *out);
 /* The same for the entry <key> of mailers{} as such. */
 void settings_merge_entry(struct settings *s, const struct settings_entry *e, struct setting_mailer *out);
 
 /* --- settings_tls.c --- */
 /* The context for <m>, which is complete; made when there is none. NULL with a <reason>. */
-struct tls_context *settings_context(struct settings *s, const struct setting_mailer *m, const char *where, char *reason);
+struct tls_context *settings_context(struct settings *s, const struct setting_mailer *m, const char *where,
+                                     char *reason);
 void settings_context_free(struct settings *s);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * settings_merge - which entries count for whom, and what the engine takes made of them. For a mailer: mailers["*"], then
- * mailers["id"], mailers["proxy/id"], and an extra one's own entry; for a proxy: the top level, proxies["*"], proxies["name"].
- * What a later one sets wins.
+ * settings_merge - which entries count for whom, and what the engine takes made of them. For a mailer:
+ * mailers["*"], then mailers["id"], mailers["proxy/id"], and an extra one's own entry; for a proxy: the top
+ * level, proxies["*"], proxies["name"]. What a later one sets wins.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +25,8 @@ static int scope_compare(const void *key, const void *scope)
 
 struct settings_entry *settings_entry_find(const struct settings_entries *entries, const char *key)
 {
-	return entries->n ? bsearch(key, entries->entry, entries->n, sizeof(*entries->entry), entry_compare) : NULL;
+	return entries->n ? bsearch(key, entries->entry, entries->n, sizeof(*entries->entry), entry_compare)
+	                  : NULL;
 }
 
 struct settings_scope *settings_scope_find(const struct settings *s, const char *key)
@@ -42,8 +43,8 @@ static void entry_lay(struct setting_mailer *out, const char **where, struct set
 	*where = e->where;
 }
 
-const char *settings_merge(struct settings *s, const char *proxy, const char *id, const struct settings_entry *extra,
-                           struct setting_mailer *out)
+const char *settings_merge(struct settings *s, const char *proxy, const char *id,
+                           const struct settings_entry *extra, struct setting_mailer *out)
 {
 	char both[2 * SETTINGS_KEY_MAX + 2];
 	const char *where = "mailers[\"*\"]";
@@ -104,7 +105,8 @@ static const struct sasl_credentials *merge_credentials(struct settings *s, cons
 }
 
 /* Is there a mechanism that can be used? */
-static bool merge_check_mechanisms(struct settings *s, const struct mailer_settings *out, const char *where, char *reason)
+static bool merge_check_mechanisms(struct settings *s, const struct mailer_settings *out, const char *where,
+                                   char *reason)
 {
 	const struct sasl_crypto *crypto = s->api ? s->api->crypto : NULL;
 	unsigned allowed = out->mechanisms ? out->mechanisms : SASL_ALL;
@@ -122,12 +124,14 @@ static bool merge_check_mechanisms(struct settings *s, const struct mailer_setti
 			which = m;
 		}
 	}
-	return settings_refuse(s, reason, where, "no mechanism of AUTH can be used, %s: %s; write other credentials, or "
-	                       "another auth", sasl_mechanism_name(which), unfit ? unfit : "unknown");
+	return settings_refuse(s, reason, where,
+	                       "no mechanism of AUTH can be used, %s: %s; write other credentials, or another "
+	                       "auth",
+	                       sasl_mechanism_name(which), unfit ? unfit : "unknown");
 }
 
-static bool merge_auth(struct settings *s, const struct setting_mailer *m, const char *where, struct mailer_settings *out,
-                       char *reason)
+static bool merge_auth(struct settings *s, const struct setting_mailer *m, const char *where,
+                       struct mailer_settings *out, char *reason)
 {
 	const struct settings_secret *secret = settings_secret_find(s, m);
 
@@ -143,8 +147,8 @@ static bool merge_auth(struct settings *s, const struct setting_mailer *m, const
 	return merge_check_mechanisms(s, out, where, reason);
 }
 
-static bool merge_tls(struct settings *s, const struct setting_mailer *m, const char *where, struct mailer_settings *out,
-                      char *reason)
+static bool merge_tls(struct settings *s, const struct setting_mailer *m, const char *where,
+                      struct mailer_settings *out, char *reason)
 {
 	out->tls = (enum smtp_tls)m->tls;
 	memset(&out->wire, 0, sizeof(out->wire));
@@ -169,7 +173,8 @@ static void merge_numbers(const struct setting_mailer *m, struct mailer_settings
 	out->timeout_final_ms = m->timeout_final;
 	out->timeout_quit_ms = MAILER_TIMEOUT_QUIT_MS;
 	out->maxconn = m->maxconn;
-	out->without = (m->pipelining ? 0 : SMTP_CLIENT_NO_PIPELINING) | (m->chunking ? 0 : SMTP_CLIENT_NO_CHUNKING);
+	out->without =
+		(m->pipelining ? 0 : SMTP_CLIENT_NO_PIPELINING) | (m->chunking ? 0 : SMTP_CLIENT_NO_CHUNKING);
 	out->fall = m->fall;
 	out->rise = m->rise;
 	out->inter_ms = m->inter;
@@ -185,8 +190,10 @@ static void merge_warn(struct settings *s, const struct setting_mailer *m, const
 	if (m->tls != SMTP_TLS_IMPLICIT && settings_address_port(out->address) == PORT_SMTPS)
 		settings_warn(s, place, "port 465 speaks TLS from the first byte; write tls = \"implicit\"");
 	if (!m->helo && !setting_is_fqdn(out->helo))
-		settings_warn(s, "", "email-alert myhostname '%.255s' is not fully qualified, which some mail servers refuse; "
-		              "write helo = \"lb1.example.org\"", out->helo);
+		settings_warn(s, "",
+		              "email-alert myhostname '%.255s' is not fully qualified, which some mail "
+		              "servers refuse; write helo = \"lb1.example.org\"",
+		              out->helo);
 }
 
 /* The settings of a process without a file. */
@@ -209,7 +216,8 @@ static bool merge_mailer(struct settings *s, const char *proxy, const struct set
 	const char *where = settings_merge(s, proxy, out->name, extra, &m);
 
 	if (!setting_mailer_complete(&m, extra ? extra->host : NULL, why))
-		return settings_refuse(s, reason, where, "mailer %.100s of proxy %.100s: %s", out->name, proxy, why);
+		return settings_refuse(s, reason, where, "mailer %.100s of proxy %.100s: %s", out->name, proxy,
+		                       why);
 	merge_numbers(&m, out);
 	if (!merge_tls(s, &m, where, out, reason) || !merge_auth(s, &m, where, out, reason))
 		return false;
@@ -217,7 +225,8 @@ static bool merge_mailer(struct settings *s, const char *proxy, const struct set
 	return true;
 }
 
-bool settings_mailer(struct settings *s, const char *proxy, const char *id, struct mailer_settings *out, char *reason)
+bool settings_mailer(struct settings *s, const char *proxy, const char *id, struct mailer_settings *out,
+                     char *reason)
 {
 	reason[0] = '\0';
 	if (!s)
@@ -238,7 +247,8 @@ static void merge_scopes(struct settings *s, const char *proxy, struct settings_
 	scopes[2] = strcmp(proxy, "*") ? settings_scope_find(s, proxy) : NULL;
 }
 
-/* Extra mailer <n> of <proxy>, NULL behind the last. One of a narrower scope takes the place of its namesake. */
+/* Extra mailer <n> of <proxy>, NULL behind the last. One of a narrower scope takes the place of its namesake.
+ */
 static const struct settings_entry *merge_extra(struct settings *s, const char *proxy, size_t n)
 {
 	struct settings_scope *scopes[SCOPES];
@@ -251,7 +261,8 @@ static const struct settings_entry *merge_extra(struct settings *s, const char *
 			bool hidden = false;
 
 			for (narrower = i + 1; narrower < SCOPES; narrower++)
-				hidden |= scopes[narrower] && settings_entry_find(&scopes[narrower]->extra, e->key);
+				hidden |= scopes[narrower] &&
+				          settings_entry_find(&scopes[narrower]->extra, e->key);
 			if (!hidden && !n--)
 				return e;
 		}
@@ -303,8 +314,8 @@ void settings_proxy(struct settings *s, const char *proxy, struct engine_proxy_s
 	out->max_age_ms = p.max_age;
 }
 
-static bool order_refuse(struct settings *s, const struct settings_scope *scope, const char *proxy, const char *id,
-                         const struct mailer_settings *mailers, size_t n, char *reason)
+static bool order_refuse(struct settings *s, const struct settings_scope *scope, const char *proxy,
+                         const char *id, const struct mailer_settings *mailers, size_t n, char *reason)
 {
 	char place[SETTINGS_WHERE_MAX + 20];
 	struct setting_guess guess = { .text = id };
@@ -314,29 +325,35 @@ static bool order_refuse(struct settings *s, const struct settings_scope *scope,
 	for (i = 0; i < n; i++)
 		setting_guess(&guess, mailers[i].name);
 	if (guess.best)
-		return settings_refuse(s, reason, place, "'%.100s' is no mailer of proxy %.100s; did you mean '%.100s'?", id, proxy,
-		                       guess.best);
-	return settings_refuse(s, reason, place, "'%.100s' is no mailer of proxy %.100s; write the id of one of its mailer "
-	                       "lines, or add it to extra", id, proxy);
+		return settings_refuse(s, reason, place,
+		                       "'%.100s' is no mailer of proxy %.100s; did you mean '%.100s'?", id,
+		                       proxy, guess.best);
+	return settings_refuse(s, reason, place,
+	                       "'%.100s' is no mailer of proxy %.100s; write the id of one of its mailer "
+	                       "lines, or add it to extra",
+	                       id, proxy);
 }
 
 /* Two mailers of one name: lines have their own, so one of them is an extra one. */
-static bool order_check_names(struct settings *s, const char *proxy, const struct mailer_settings *mailers, size_t n,
-                              char *reason)
+static bool order_check_names(struct settings *s, const char *proxy, const struct mailer_settings *mailers,
+                              size_t n, char *reason)
 {
 	size_t i, k;
 
 	for (i = 1; i < n; i++) {
 		for (k = 0; k < i; k++) {
 			if (!strcmp(mailers[i].name, mailers[k].name))
-				return settings_refuse(s, reason, "extra", "proxy %.100s has a mailer line %.100s already; write "
-				                       "another name", proxy, mailers[i].name);
+				return settings_refuse(s, reason, "extra",
+				                       "proxy %.100s has a mailer line %.100s already; write "
+				                       "another name",
+				                       proxy, mailers[i].name);
 		}
 	}
 	return true;
 }
 
-bool settings_order(struct settings *s, const char *proxy, struct mailer_settings *mailers, size_t n, char *reason)
+bool settings_order(struct settings *s, const char *proxy, struct mailer_settings *mailers, size_t n,
+                    char *reason)
 {
 	struct settings_scope *scopes[SCOPES], *scope = NULL;
 	const struct setting_field *order = setting_find(setting_proxy_fields, "order");
@@ -381,13 +398,15 @@ static void finish_scope(struct settings *s, const struct settings_scope *scope)
 	size_t i;
 
 	if (*scope->key && strcmp(scope->key, "*") && !scope->matched) {
-		settings_warn(s, scope->where, "no proxy of this name mails alerts; check the name, or remove it");
+		settings_warn(s, scope->where,
+		              "no proxy of this name mails alerts; check the name, or remove it");
 		return;
 	}
 	snprintf(place, sizeof(place), "%s%sorder", scope->where, *scope->where ? "." : "");
 	for (i = 0; scope->asked && i < scope->own.order.n; i++) {
 		if (!scope->ordered[i])
-			settings_warn(s, place, "no mailer has the name '%.100s'; check it, or remove it", scope->own.order.id[i]);
+			settings_warn(s, place, "no mailer has the name '%.100s'; check it, or remove it",
+			              scope->own.order.id[i]);
 	}
 }
 
@@ -399,21 +418,24 @@ void settings_finish(struct settings *s)
 		return;
 	for (i = 0; i < s->mailers.n; i++) {
 		if (!s->mailers.entry[i].matched && strcmp(s->mailers.entry[i].key, "*"))
-			settings_warn(s, s->mailers.entry[i].where, "no mailer of this name is used; check the name, or remove it");
+			settings_warn(s, s->mailers.entry[i].where,
+			              "no mailer of this name is used; check the name, or remove it");
 	}
 	finish_scope(s, &s->top);
 	for (i = 0; i < s->nproxies; i++)
 		finish_scope(s, &s->proxies[i]);
 }
 
-bool settings_token_read(const struct settings *s, const struct sasl_credentials *credentials, char *out, char *reason)
+bool settings_token_read(const struct settings *s, const struct sasl_credentials *credentials, char *out,
+                         char *reason)
 {
 	const struct settings_credentials *c = s ? s->credentials : NULL;
 
 	while (c && &c->c != credentials)
 		c = c->next;
 	if (!c || !c->secret->file || c->secret->directory < 0) {
-		snprintf(reason, SETTINGS_REASON_MAX, "the token is not from a file, and cannot be read again; write token_file");
+		snprintf(reason, SETTINGS_REASON_MAX,
+		         "the token is not from a file, and cannot be read again; write token_file");
 		return false;
 	}
 	return settings_secret_again(s, c->secret, out, reason);

@@ -1,9 +1,11 @@
 /*
- * settings_secret - passwords and tokens, from files and from the environment, and how private their files must be.
+ * settings_secret - passwords and tokens, from files and from the environment, and how private their files must
+ * be.
  *
- * A file is opened by its name in a directory that stays open (O_PATH: no right to read the directory is needed), so that a
- * token that was renewed is found in a chroot too, also when the renewal was a rename. What is read never stands in a reason.
- * Not for certificates: TLS reads those itself, and looks at the rights of a private key.
+ * A file is opened by its name in a directory that stays open (O_PATH: no right to read the directory is
+ * needed), so that a token that was renewed is found in a chroot too, also when the renewal was a rename. What
+ * is read never stands in a reason. Not for certificates: TLS reads those itself, and looks at the rights of a
+ * private key.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,19 +22,24 @@
 /* --- files --- */
 
 /* Only a regular file, that others can neither read nor change. */
-static bool secret_check_mode(const struct settings *s, int fd, const char *path, const char *where, char *reason)
+static bool secret_check_mode(const struct settings *s, int fd, const char *path, const char *where,
+                              char *reason)
 {
 	struct stat st;
 
 	if (fstat(fd, &st))
-		return settings_refuse(s, reason, where, "cannot look at %.200s: %s; check the file", path, strerror(errno));
+		return settings_refuse(s, reason, where, "cannot look at %.200s: %s; check the file", path,
+		                       strerror(errno));
 	if (S_ISDIR(st.st_mode))
-		return settings_refuse(s, reason, where, "%.200s is a directory; write the path of a file", path);
+		return settings_refuse(s, reason, where, "%.200s is a directory; write the path of a file",
+		                       path);
 	if (!S_ISREG(st.st_mode))
-		return settings_refuse(s, reason, where, "%.200s is no regular file; write the path of one", path);
+		return settings_refuse(s, reason, where, "%.200s is no regular file; write the path of one",
+		                       path);
 	if (st.st_mode & (S_IROTH | S_IWOTH))
 		return settings_refuse(s, reason, where, "%.200s is world-%s (mode %04o); chmod o-rw it", path,
-		                       st.st_mode & S_IROTH ? "readable" : "writable", (unsigned)st.st_mode & 07777);
+		                       st.st_mode & S_IROTH ? "readable" : "writable",
+		                       (unsigned)st.st_mode & 07777);
 	return true;
 }
 
@@ -54,8 +61,8 @@ static ssize_t secret_read_all(int fd, char *out, size_t size)
 }
 
 /* <len> bytes of <text> with room for a NUL: cuts one line end, and checks what is left. */
-static bool secret_check_text(const struct settings *s, char *text, size_t len, size_t max, const char *from, const char *where,
-                              char *reason)
+static bool secret_check_text(const struct settings *s, char *text, size_t len, size_t max, const char *from,
+                              const char *where, char *reason)
 {
 	size_t i;
 
@@ -67,37 +74,43 @@ static bool secret_check_text(const struct settings *s, char *text, size_t len, 
 	if (!len)
 		return settings_refuse(s, reason, where, "%.200s is empty; write the secret into it", from);
 	if (len > max)
-		return settings_refuse(s, reason, where, "%.200s has more than %zu bytes; write the secret alone into it", from, max);
+		return settings_refuse(s, reason, where,
+		                       "%.200s has more than %zu bytes; write the secret alone into it", from,
+		                       max);
 	for (i = 0; i < len; i++) {
 		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
-			return settings_refuse(s, reason, where, "%.200s has control characters, or more than one line; write the "
-			                       "secret alone into it", from);
+			return settings_refuse(s, reason, where,
+			                       "%.200s has control characters, or more than one line; write "
+			                       "the secret alone into it",
+			                       from);
 	}
 	return true;
 }
 
 /* Reads file <name> of <directory> to <out>, SASL_TOKEN_MAX + SECRET_LINE_END + 2 bytes. */
-static bool secret_read(const struct settings *s, int directory, const char *name, const char *path, size_t max, char *out,
-                        const char *where, char *reason)
+static bool secret_read(const struct settings *s, int directory, const char *name, const char *path, size_t max,
+                        char *out, const char *where, char *reason)
 {
 	int fd = openat(directory, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	ssize_t len = -1;
 	bool ok;
 
 	if (fd < 0)
-		return settings_refuse(s, reason, where, "cannot open %.200s: %s; check path and rights", path, strerror(errno));
+		return settings_refuse(s, reason, where, "cannot open %.200s: %s; check path and rights", path,
+		                       strerror(errno));
 	ok = secret_check_mode(s, fd, path, where, reason);
 	if (ok) {
 		len = secret_read_all(fd, out, max + SECRET_LINE_END + 1);
-		ok = len >= 0 || settings_refuse(s, reason, where, "cannot read %.200s: %s; check the file", path,
-		                                 strerror(errno));
+		ok = len >= 0 || settings_refuse(s, reason, where, "cannot read %.200s: %s; check the file",
+		                                 path, strerror(errno));
 	}
 	close(fd);
 	return ok && secret_check_text(s, out, (size_t)len, max, path, where, reason);
 }
 
 /* Opens the directory of secret->file; sets name. */
-static bool secret_open_directory(struct settings *s, struct settings_secret *secret, const char *where, char *reason)
+static bool secret_open_directory(struct settings *s, struct settings_secret *secret, const char *where,
+                                  char *reason)
 {
 	const char *slash = strrchr(secret->file, '/');
 	const char *folder = slash ? settings_copy(s, secret->file, (size_t)(slash - secret->file) + 1) : ".";
@@ -106,18 +119,19 @@ static bool secret_open_directory(struct settings *s, struct settings_secret *se
 	if (!folder)
 		return settings_refuse(s, reason, where, "out of memory; start again");
 	if (!*secret->name)
-		return settings_refuse(s, reason, where, "%.200s is a directory; write the path of a file", secret->file);
+		return settings_refuse(s, reason, where, "%.200s is a directory; write the path of a file",
+		                       secret->file);
 	secret->directory = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (secret->directory < 0)
-		return settings_refuse(s, reason, where, "cannot open %.200s: %s; check path and rights", secret->file,
-		                       strerror(errno));
+		return settings_refuse(s, reason, where, "cannot open %.200s: %s; check path and rights",
+		                       secret->file, strerror(errno));
 	return true;
 }
 
 /* --- loading --- */
 
-static bool secret_load_file(struct settings *s, struct settings_secret *secret, size_t max, bool keep, const char *where,
-                             char *reason)
+static bool secret_load_file(struct settings *s, struct settings_secret *secret, size_t max, bool keep,
+                             const char *where, char *reason)
 {
 	char text[SASL_TOKEN_MAX + SECRET_LINE_END + 2];
 	bool ok = secret_open_directory(s, secret, where, reason) &&
@@ -135,8 +149,8 @@ static bool secret_load_file(struct settings *s, struct settings_secret *secret,
 	return ok;
 }
 
-static bool secret_load_variable(struct settings *s, struct settings_secret *secret, size_t max, const char *where,
-                                 char *reason)
+static bool secret_load_variable(struct settings *s, struct settings_secret *secret, size_t max,
+                                 const char *where, char *reason)
 {
 	const char *value = getenv(secret->variable);
 	char *copy, from[300];
@@ -145,7 +159,8 @@ static bool secret_load_variable(struct settings *s, struct settings_secret *sec
 	if (!value)
 		return settings_refuse(s, reason, where, "%s is not set; set it for HAProxy", from);
 	if (strlen(value) > max + SECRET_LINE_END)
-		return settings_refuse(s, reason, where, "%s has more than %zu bytes; write the secret alone into it", from, max);
+		return settings_refuse(s, reason, where,
+		                       "%s has more than %zu bytes; write the secret alone into it", from, max);
 	copy = (char *)settings_copy(s, value, strlen(value));
 	if (!copy)
 		return settings_refuse(s, reason, where, "out of memory; start again");
@@ -153,8 +168,8 @@ static bool secret_load_variable(struct settings *s, struct settings_secret *sec
 	return secret_check_text(s, copy, strlen(copy), max, from, where, reason);
 }
 
-static const struct settings_secret *secret_find(const struct settings *s, const char *file, const char *variable,
-                                                 bool token)
+static const struct settings_secret *secret_find(const struct settings *s, const char *file,
+                                                 const char *variable, bool token)
 {
 	const struct settings_secret *secret = s->secrets;
 
@@ -166,8 +181,8 @@ static const struct settings_secret *secret_find(const struct settings *s, const
 	return NULL;
 }
 
-static bool secret_load(struct settings *s, const char *file, const char *variable, bool token, const char *where,
-                        const char *key, char *reason)
+static bool secret_load(struct settings *s, const char *file, const char *variable, bool token,
+                        const char *where, const char *key, char *reason)
 {
 	struct settings_secret *secret;
 	char place[SETTINGS_WHERE_MAX + 20];
@@ -195,8 +210,10 @@ bool settings_secret_load(struct settings *s, const struct setting_mailer *m, co
 		const char *key, *file, *variable;
 		bool token;
 	} rows[] = {
-		{ "password_file", m->password_file, NULL, false }, { "password_env", NULL, m->password_env, false },
-		{ "token_file", m->token_file, NULL, true },        { "token_env", NULL, m->token_env, true },
+		{ "password_file", m->password_file, NULL, false },
+		{ "password_env", NULL, m->password_env, false },
+		{ "token_file", m->token_file, NULL, true },
+		{ "token_env", NULL, m->token_env, true },
 	};
 	size_t i;
 
@@ -217,10 +234,12 @@ const struct settings_secret *settings_secret_find(const struct settings *s, con
 	return NULL;
 }
 
-bool settings_secret_again(const struct settings *s, const struct settings_secret *secret, char *out, char *reason)
+bool settings_secret_again(const struct settings *s, const struct settings_secret *secret, char *out,
+                           char *reason)
 {
 	char text[SASL_TOKEN_MAX + SECRET_LINE_END + 2];
-	bool ok = secret_read(s, secret->directory, secret->name, secret->file, SASL_TOKEN_MAX, text, "token_file", reason);
+	bool ok = secret_read(s, secret->directory, secret->name, secret->file, SASL_TOKEN_MAX, text,
+	                      "token_file", reason);
 
 	if (ok)
 		memcpy(out, text, strlen(text) + 1);

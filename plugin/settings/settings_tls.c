@@ -1,6 +1,6 @@
 /*
- * settings_tls - TLS contexts: one for all mailers of equal settings, as each holds the CAs, and all made at start, as
- * they read files.
+ * settings_tls - TLS contexts: one for all mailers of equal settings, as each holds the CAs, and all made at
+ * start, as they read files.
  */
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +10,8 @@
 #define MECHANISMS_WITHOUT_CRYPTO \
 	(SASL_BIT(SASL_LOGIN) | SASL_BIT(SASL_PLAIN) | SASL_BIT(SASL_XOAUTH2) | SASL_BIT(SASL_OAUTHBEARER))
 
-typedef bool context_each_fn(struct settings *s, const struct setting_mailer *m, const char *where, char *reason);
+typedef bool context_each_fn(struct settings *s, const struct setting_mailer *m, const char *where,
+                             char *reason);
 
 /* --- contexts --- */
 
@@ -21,8 +22,9 @@ static bool context_text_same(const char *a, const char *b)
 
 static bool context_same(const struct tls_settings *a, const struct tls_settings *b)
 {
-	return a->verify == b->verify && a->min_version == b->min_version && context_text_same(a->ca_file, b->ca_file) &&
-	       context_text_same(a->crl_file, b->crl_file) && context_text_same(a->crt, b->crt);
+	return a->verify == b->verify && a->min_version == b->min_version &&
+	       context_text_same(a->ca_file, b->ca_file) && context_text_same(a->crl_file, b->crl_file) &&
+	       context_text_same(a->crt, b->crt);
 }
 
 /* The entry of <entries> that set the very text <at> offset, or NULL. */
@@ -38,13 +40,15 @@ static const char *context_setter(const struct settings_entries *entries, size_t
 }
 
 /* The reason of context_new() begins with the key of the fault: tells which entry has set it. */
-static bool context_refuse(struct settings *s, const struct setting_mailer *m, const char *where, const char *why, char *reason)
+static bool context_refuse(struct settings *s, const struct setting_mailer *m, const char *where,
+                           const char *why, char *reason)
 {
 	const struct setting_field *f;
 	const char *text, *setter;
 
 	for (f = setting_mailer_fields; f->name; f++) {
-		if (f->type == SETTING_FILE && !strncmp(why, f->name, strlen(f->name)) && why[strlen(f->name)] == ':')
+		if (f->type == SETTING_FILE && !strncmp(why, f->name, strlen(f->name)) &&
+		    why[strlen(f->name)] == ':')
 			break;
 	}
 	text = f->name ? *(const char *const *)((const char *)m + f->offset) : NULL;
@@ -54,10 +58,14 @@ static bool context_refuse(struct settings *s, const struct setting_mailer *m, c
 	return settings_refuse(s, reason, where, "%s", why);
 }
 
-struct tls_context *settings_context(struct settings *s, const struct setting_mailer *m, const char *where, char *reason)
+struct tls_context *settings_context(struct settings *s, const struct setting_mailer *m, const char *where,
+                                     char *reason)
 {
 	struct tls_settings wanted = {
-		.verify = m->verify == SETTING_VERIFY_REQUIRED, .ca_file = m->ca_file, .crl_file = m->crl_file, .crt = m->crt,
+		.verify = m->verify == SETTING_VERIFY_REQUIRED,
+		.ca_file = m->ca_file,
+		.crl_file = m->crl_file,
+		.crt = m->crt,
 		.min_version = m->ssl_min_ver == SETTING_TLS_1_3 ? TLS_VERSION_1_3 : TLS_VERSION_1_2,
 	};
 	char why[TLS_REASON_SIZE] = "";
@@ -98,7 +106,8 @@ void settings_context_free(struct settings *s)
 
 /* --- all that the file can ask for --- */
 
-static bool context_each_extra(struct settings *s, const struct settings_scope *scope, context_each_fn *f, char *reason)
+static bool context_each_extra(struct settings *s, const struct settings_scope *scope, context_each_fn *f,
+                               char *reason)
 {
 	char why[SETTING_REASON_SIZE];
 	struct setting_mailer m;
@@ -115,8 +124,8 @@ static bool context_each_extra(struct settings *s, const struct settings_scope *
 	return true;
 }
 
-/* Calls <f> for each mailer that can come of the entries; false when it said false. One that is not complete is left out: no
- * mailer can have it.
+/* Calls <f> for each mailer that can come of the entries; false when it said false. One that is not complete is
+ * left out: no mailer can have it.
  */
 static bool context_each(struct settings *s, context_each_fn *f, char *reason)
 {
@@ -144,7 +153,8 @@ static bool context_each(struct settings *s, context_each_fn *f, char *reason)
 }
 
 /* False when TLS is needed. */
-static bool context_without_tls(struct settings *s, const struct setting_mailer *m, const char *where, char *reason)
+static bool context_without_tls(struct settings *s, const struct setting_mailer *m, const char *where,
+                                char *reason)
 {
 	unsigned mechanisms = m->auth ? m->auth : SASL_ALL;
 

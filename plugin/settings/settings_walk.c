@@ -1,8 +1,9 @@
 /*
  * settings_walk - the table that the file returns, value by value, into the structs of setting.h.
  *
- * Lua's tables have no order: keys are taken in that of the alphabet, so that of several faults always the same one
- * is told. Values are read raw (no metamethod runs). Called in a protected call: may raise where Lua wants memory.
+ * Lua's tables have no order: keys are taken in that of the alphabet, so that of several faults always the same
+ * one is told. Values are read raw (no metamethod runs). Called in a protected call: may raise where Lua wants
+ * memory.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,14 +86,17 @@ static bool walk_refuse_key(struct walk *w, int type)
 
 	if (type == LUA_TSTRING) {
 		text = lua_tolstring(w->L, -2, &len);
-		return settings_refuse(w->s, w->reason, w->where, "the key %s is empty, too long or has control characters; write "
-		                       "another", setting_quote(quote, text, len));
+		return settings_refuse(w->s, w->reason, w->where,
+		                       "the key %s is empty, too long or has control characters; write another",
+		                       setting_quote(quote, text, len));
 	}
-	return settings_refuse(w->s, w->reason, w->where, "a value stands there without a name; write name = value, or "
-	                       "[\"name\"] = value");
+	return settings_refuse(w->s, w->reason, w->where,
+	                       "a value stands there without a name; write name = value, or [\"name\"] = "
+	                       "value");
 }
 
-/* The keys of the table on top of the stack, sorted. They are Lua's strings, which live as long as the table. */
+/* The keys of the table on top of the stack, sorted. They are Lua's strings, which live as long as the table.
+ */
 static bool walk_keys(struct walk *w, struct walk_keys *keys)
 {
 	size_t n = 0, i;
@@ -101,7 +105,8 @@ static bool walk_keys(struct walk *w, struct walk_keys *keys)
 	for (lua_pushnil(w->L); lua_next(w->L, -2); lua_pop(w->L, 1))
 		n++;
 	if (n > SETTINGS_ENTRIES)
-		return settings_refuse(w->s, w->reason, w->where, "it has %zu entries; write at most %d", n, SETTINGS_ENTRIES);
+		return settings_refuse(w->s, w->reason, w->where, "it has %zu entries; write at most %d", n,
+		                       SETTINGS_ENTRIES);
 	keys->key = settings_alloc(w->s, (n + 1) * sizeof(*keys->key));
 	if (!keys->key)
 		return walk_refuse_memory(w);
@@ -140,8 +145,9 @@ static bool walk_list(struct walk *w, struct setting_value *value)
 	for (lua_pushnil(w->L); lua_next(w->L, -2); lua_pop(w->L, 1))
 		count++;
 	if (count != n || n > SETTINGS_LIST)
-		return settings_refuse(w->s, w->reason, w->where, n > SETTINGS_LIST ? "the list has too many members; write at most "
-		                       "100" : "it is no list; write { \"one\", \"two\" }");
+		return settings_refuse(w->s, w->reason, w->where,
+		                       n > SETTINGS_LIST ? "the list has too many members; write at most 100"
+		                                         : "it is no list; write { \"one\", \"two\" }");
 	ids = settings_alloc(w->s, (n + 1) * sizeof(*ids));
 	if (!ids)
 		return walk_refuse_memory(w);
@@ -149,8 +155,9 @@ static bool walk_list(struct walk *w, struct setting_value *value)
 		lua_rawgeti(w->L, -1, (lua_Integer)i + 1);
 		text = lua_type(w->L, -1) == LUA_TSTRING ? lua_tolstring(w->L, -1, &len) : NULL;
 		if (!text || strlen(text) != len)
-			return settings_refuse(w->s, w->reason, w->where, "member %zu of the list is no text; write { \"one\", "
-			                       "\"two\" }", i + 1);
+			return settings_refuse(w->s, w->reason, w->where,
+			                       "member %zu of the list is no text; write { \"one\", \"two\" }",
+			                       i + 1);
 		ids[i] = settings_copy(w->s, text, len);
 		if (!ids[i])
 			return walk_refuse_memory(w);
@@ -216,7 +223,8 @@ static const struct {
 } walk_homes[] = {
 	{ setting_mailer_fields, "a mailer's entry, as mailers = { [\"*\"] = { ... } }" },
 	{ setting_top_fields, "the top level of the file" },
-	{ setting_proxy_fields, "the top level of the file, or a proxy's entry, as proxies = { [\"db\"] = { ... } }" },
+	{ setting_proxy_fields, "the top level of the file, or a proxy's entry, as proxies = { [\"db\"] = { "
+	                        "... } }" },
 	{ setting_limit_fields, "limit = { ... }" },
 };
 
@@ -234,24 +242,29 @@ static bool walk_refuse_unknown(struct walk *w, const struct walk_place *places,
 		f = setting_find(places[i].fields, guess.best);
 	for (i = 0; i < sizeof(walk_homes) / sizeof(*walk_homes); i++) {
 		if (setting_find(walk_homes[i].fields, key))
-			return settings_refuse(w->s, w->reason, w->where, "%s does not belong here; write it in %s", quote,
+			return settings_refuse(w->s, w->reason, w->where,
+			                       "%s does not belong here; write it in %s", quote,
 			                       walk_homes[i].place);
 	}
 	if (f && f->type == SETTING_SECRET)
-		return settings_refuse(w->s, w->reason, w->where, "unknown key %s; write %s", quote, f->example);
+		return settings_refuse(w->s, w->reason, w->where, "unknown key %s; write %s", quote,
+		                       f->example);
 	if (guess.best)
-		return settings_refuse(w->s, w->reason, w->where, "unknown key %s; did you mean '%s'?", quote, guess.best);
+		return settings_refuse(w->s, w->reason, w->where, "unknown key %s; did you mean '%s'?", quote,
+		                       guess.best);
 	for (i = 0; i < WALK_PLACES && places[i].fields; i++) {
 		for (f = places[i].fields; f->name && n < sizeof(text); f++) {
 			if (f->type != SETTING_SECRET)
-				n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", n ? ", " : "", f->name);
+				n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", n ? ", " : "",
+				                      f->name);
 		}
 	}
 	return settings_refuse(w->s, w->reason, w->where, "unknown key %s; write one of: %s", quote, text);
 }
 
 /* Takes the value on top of the stack, that of <key>. */
-static bool walk_key(struct walk *w, const struct walk_place *places, const struct walk_tables *tables, const char *key)
+static bool walk_key(struct walk *w, const struct walk_place *places, const struct walk_tables *tables,
+                     const char *key)
 {
 	const struct setting_field *field = NULL;
 	size_t i, len;
@@ -297,7 +310,8 @@ static bool walk_name(struct walk *w, const char *key, const char **key_copy, co
 	if (!*key_copy || !*where_copy)
 		return walk_refuse_memory(w);
 	if (!lua_istable(w->L, -1))
-		return settings_refuse(w->s, w->reason, w->where, "%s is no table; write { ... }", walk_kinds[lua_type(w->L, -1)]);
+		return settings_refuse(w->s, w->reason, w->where, "%s is no table; write { ... }",
+		                       walk_kinds[lua_type(w->L, -1)]);
 	return true;
 }
 
@@ -330,18 +344,22 @@ static bool walk_mailer(struct walk *w, struct settings_entry *e, bool extra)
 	struct walk_place places[WALK_PLACES] = { { setting_mailer_fields, &e->own } };
 
 	if (extra && strpbrk(e->key, "*/"))
-		return settings_refuse(w->s, w->reason, w->where, "the name of an extra mailer has no '*' or '/'; write one such as "
+		return settings_refuse(w->s, w->reason, w->where,
+		                       "the name of an extra mailer has no '*' or '/'; write one such as "
 		                       "local1");
 	if (strchr(e->key, '*') && strcmp(e->key, "*"))
-		return settings_refuse(w->s, w->reason, w->where, "'*' is no pattern; write \"*\" alone for all mailers, or a "
-		                       "mailer's id, or \"proxy/id\"");
+		return settings_refuse(w->s, w->reason, w->where,
+		                       "'*' is no pattern; write \"*\" alone for all mailers, or a mailer's "
+		                       "id, or \"proxy/id\"");
 	if (!walk_fields(w, places, NULL))
 		return false;
 	if (!extra && e->own.address)
-		return settings_refuse(w->s, w->reason, w->where, "address is set, and a mailer line has its own in HAProxy's "
+		return settings_refuse(w->s, w->reason, w->where,
+		                       "address is set, and a mailer line has its own in HAProxy's "
 		                       "configuration; remove it, or write the mailer in extra = { ... }");
 	if (extra && !e->own.address)
-		return settings_refuse(w->s, w->reason, w->where, "address is missing; write one such as address = "
+		return settings_refuse(w->s, w->reason, w->where,
+		                       "address is missing; write one such as address = "
 		                       "\"unix@/run/smtp.sock\"");
 	return true;
 }
