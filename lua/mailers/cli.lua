@@ -8,6 +8,8 @@ local STILL_MS = 3000 -- a line that the test goes on: HAProxy's `stats timeout`
 local TEST_MS = 60000 -- for one test
 
 local OFF = "not allowed here: HAProxy knows no permission level for it; write commands = true into the settings file\n"
+local OLD = "not with this HAProxy, which may crash when the client of a waiting Lua command goes away; " ..
+	"update it (2.8.15, 3.0.9, 3.1.6 or newer), or use mailers-send\n"
 local NONE = "no such mailer: give the id of a mailer line, or proxy/id; see show mailers\n"
 
 -- <wake> tells the host that there is work, from this state.
@@ -62,6 +64,8 @@ return function(engine, wake)
 			applet:send(OFF)
 		elseif not proxy then
 			applet:send("usage: mailers test <proxy> [<mailer>]\n")
+		elseif not engine.may_follow(core.get_info().Version) then
+			applet:send(OLD)
 		else
 			local test, reason = engine.test(proxy, mailer)
 			if test then

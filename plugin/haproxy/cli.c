@@ -2,6 +2,7 @@
  * cli - see cli.h. A text is built under the lock and pushed after it, from a userdata: pushing may raise, and must
  * not leak it.
  */
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -154,6 +155,26 @@ static int cli_test(lua_State *L)
 	return 2;
 }
 
+/* may_follow(version): does that HAProxy bear it when the client of a waiting Lua command goes away? Those before these releases wake a
+ * command that they have freed.
+ */
+static int cli_may_follow(lua_State *L)
+{
+	static const struct {
+		int major, minor, patch;
+	} fixed[] = { { 2, 8, 15 }, { 2, 9, 15 }, { 3, 0, 9 }, { 3, 1, 6 } };
+	int major = 0, minor = 0, patch = 0;
+	size_t i;
+
+	sscanf(luaL_checkstring(L, 1), "%d.%d.%d", &major, &minor, &patch);
+	for (i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+		if (major == fixed[i].major && minor == fixed[i].minor && patch < fixed[i].patch)
+			break;
+	}
+	lua_pushboolean(L, i == sizeof(fixed) / sizeof(fixed[0]));
+	return 1;
+}
+
 static const char *cli_result(enum engine_test_result result)
 {
 	static const char *const names[] = {
@@ -246,8 +267,9 @@ void cli_register(lua_State *L)
 		{ "read", cli_test_read }, { "close", cli_test_close }, { "__gc", cli_test_close }, { NULL, NULL },
 	};
 	static const luaL_Reg functions[] = {
-		{ "show", cli_show },   { "commands", cli_commands }, { "flush", cli_flush }, { "pause", cli_pause },
-		{ "resume", cli_resume }, { "test", cli_test },       { "call", cli_call },   { "called", cli_called },
+		{ "show", cli_show },     { "commands", cli_commands }, { "flush", cli_flush },
+		{ "pause", cli_pause },   { "resume", cli_resume },     { "may_follow", cli_may_follow },
+		{ "test", cli_test },     { "call", cli_call },         { "called", cli_called },
 		{ NULL, NULL },
 	};
 

@@ -18,6 +18,7 @@ struct engine;
  *   commands()                          may the command line change something?
  *   flush(name), pause(name), resume(name)
  *                                       the number of mailers of that name (nil: of all)
+ *   may_follow(version)                 may a command of that HAProxy wait? See cli.c
  *   test(proxy, mailer)                 a test of that mailer (nil: of each), or nil and why not
  *   test:read()                         what was said and heard since; true behind it, and the outcome, when it is over
  *   test:close()                        ends it; so does its collection, and nobody reading it for CLI_TEST_MS
