@@ -8,7 +8,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 : "${B:=build}"
 
-${MAKE:-make} B="$B" "$B/sasl/test_vectors" || exit 1
+flock "$B/make.lock" ${MAKE:-make} B="$B" "$B/sasl/test_vectors" || exit 1
 output=$("$B/sasl/test_vectors" 2>&1)
 status=$?
 echo "$output"

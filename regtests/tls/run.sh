@@ -19,7 +19,7 @@ fi
 for source in regtests/tls/test_*.c; do
 	name=$(basename "$source" .c)
 	for kind in tls tls-asan; do
-		${MAKE:-make} B="$B" "$B/$kind/$name" || { failed=$((failed + 1)); continue; }
+		flock "$B/make.lock" ${MAKE:-make} B="$B" "$B/$kind/$name" || { failed=$((failed + 1)); continue; }
 		export TLS_CERTS=$certs/$kind-$name # which the test may write to
 		cp -rp "$certs/made" "$TLS_CERTS"
 		output=$("$B/$kind/$name" 2>&1)

@@ -15,7 +15,7 @@ check() {
 	fi
 }
 
-${MAKE:-make} B="$B" "$B/settings/test_settings" "$B/settings/fields" || exit 1
+flock "$B/make.lock" ${MAKE:-make} B="$B" "$B/settings/test_settings" "$B/settings/fields" || exit 1
 
 output=$("$B/settings/test_settings" 2>&1)
 status=$?
