@@ -82,13 +82,13 @@ void engine_free(struct engine *e); /* NULL is a no-op; frees proxies and mailer
  */
 enum mailers_error engine_proxy_add(struct engine *e, const struct engine_proxy_settings *settings,
                                     struct engine_proxy **proxy, char *reason);
-/* Adds a mailer to a proxy, the preferred first. Mailers of equal settings (mailer_same()) share connections and
- * health. Errors as above, for the HELO name.
+/* Adds a mailer to a proxy, the preferred first. Mailers of equal settings (mailer_same()) share
+ * connections and health. Errors as above, for the HELO name.
  */
 enum mailers_error engine_proxy_mailer(struct engine *e, struct engine_proxy *proxy,
                                        const struct mailer_settings *settings, char *reason);
-/* All mailers were added: from now on the proxy's alerts are queued, and it takes no more mailers. STATE without a
- * mailer, NOMEM (call it again); <reason> as above. engine_raise() does it if nobody did.
+/* All mailers were added: from now on the proxy's alerts are queued, and it takes no more mailers. STATE
+ * without a mailer, NOMEM (call it again); <reason> as above. engine_raise() does it if nobody did.
  */
 enum mailers_error engine_proxy_ready(struct engine *e, struct engine_proxy *proxy, char *reason);
 /* Would an alert of <level> be mailed? */
@@ -108,16 +108,17 @@ int engine_connect(struct engine *e, uint64_t now_ms);
 /* Of a slot in use. The strings live as long as the engine. */
 const char *engine_address(const struct engine *e, int slot);
 const char *engine_mailer_name(const struct engine *e, int slot);
-/* A number that is this connection's alone, 1 and up; 0 for a slot not in use. A host whose late calls could meet the slot's next
- * connection compares it. */
+/* A number that is this connection's alone, 1 and up; 0 for a slot not in use. A host whose late calls
+ * could meet the slot's next connection compares it.
+ */
 uint64_t engine_connection_id(const struct engine *e, int slot);
 
 void engine_connected(struct engine *e, int slot, uint64_t now_ms);
 enum engine_want engine_want(const struct engine *e, int slot);
 /* Bytes that are sure to come: a host that must name an exact number reads so many. */
 size_t engine_need(const struct engine *e, int slot);
-/* Does TLS run on it, or begin? Then engine_need() counts to the end of a record or of its header, and not one byte
- * more may be read at a time by a host whose reads wait for all that they ask for.
+/* Does TLS run on it, or begin? Then engine_need() counts to the end of a record or of its header, and not
+ * one byte more may be read at a time by a host whose reads wait for all that they ask for.
  */
 bool engine_encrypted(const struct engine *e, int slot);
 size_t engine_peek(const struct engine *e, int slot, const char **data);
@@ -132,8 +133,8 @@ void engine_release(struct engine *e, int slot, uint64_t now_ms);
 void engine_tick(struct engine *e, uint64_t now_ms);
 /* UINT64_MAX when nothing waits for a time. */
 uint64_t engine_deadline(const struct engine *e, uint64_t now_ms);
-/* A slot whose time is over while its host may be waiting for I/O, or whose connection is over and was not released for
- * ENGINE_RELEASE_MS (again after each of them); -1 when there is no other.
+/* A slot whose time is over while its host may be waiting for I/O, or whose connection is over and was not
+ * released for ENGINE_RELEASE_MS (again after each of them); -1 when there is no other.
  */
 int engine_expired(struct engine *e);
 
@@ -150,47 +151,49 @@ bool engine_next_log(struct engine *e, struct engine_log *log);
 
 /* --- the end (engine_drain.c) --- */
 
-/* The process is to end: from now on pauses and backoff are ignored (a mailer that failed is tried again each
- * second, so is an alert that was deferred), folds do not wait for their limit, and mailers are probed only for
- * the sake of queued alerts. From <until_ms> on no connection is opened any more, and engine_tick() makes
- * engine_expired() name those that are open. Again: a new <until_ms>.
+/* The process is to end: from now on pauses and backoff are ignored (a mailer that failed is tried again
+ * each second, so is an alert that was deferred), folds do not wait for their limit, and mailers are probed
+ * only for the sake of queued alerts. From <until_ms> on no connection is opened any more, and
+ * engine_tick() makes engine_expired() name those that are open. Again: a new <until_ms>.
  */
 void engine_drain(struct engine *e, uint64_t until_ms, uint64_t now_ms);
 bool engine_draining(const struct engine *e);
-/* Takes up to <most> alerts that are queued and not in flight out of the queue, for good, with a log line for
- * each: proxy, mailer, recipients, text. Fewer when the log has no place for more: take its lines, and call again
- * while engine_busy(). Returns how many.
+/* Takes up to <most> alerts that are queued and not in flight out of the queue, for good, with a log line
+ * for each: proxy, mailer, recipients, text. Fewer when the log has no place for more: take its lines, and
+ * call again while engine_busy(). Returns how many.
  */
 size_t engine_abandon(struct engine *e, size_t most, uint64_t now_ms);
 
 /* --- OAuth tokens --- */
 
-/* The index of a mailer whose server refused its token, once for each refusal; -1 when there is none. Its next
- * connection waits for engine_token_set(), at most until its pause after the failure is over.
+/* The index of a mailer whose server refused its token, once for each refusal; -1 when there is none. Its
+ * next connection waits for engine_token_set(), at most until its pause after the failure is over.
  */
 int engine_token_wanted(struct engine *e);
-/* <token> (copied; the host wipes its own) is used from now on, and if it is another one, at once. OK; NOMEM: the old
- * one stays; STATE: there is no such mailer, or it has no credentials.
+/* <token> (copied; the host wipes its own) is used from now on, and if it is another one, at once. OK;
+ * NOMEM: the old one stays; STATE: there is no such mailer, or it has no credentials.
  */
 enum mailers_error engine_token_set(struct engine *e, int index, const char *token, uint64_t now_ms);
-/* The settings of mailer <index> (0 and up, in the order of their making); NULL beyond the last. Its credentials
- * are those that the host gave, also after engine_token_set().
+/* The settings of mailer <index> (0 and up, in the order of their making); NULL beyond the last. Its
+ * credentials are those that the host gave, also after engine_token_set().
  */
 const struct mailer_settings *engine_mailer_settings(const struct engine *e, int index);
 
 /* --- seeing it (engine_show.c) --- */
 
-/* Append a table of fixed-width columns, one head line that begins with "# " first. Printable ASCII and '\n' only;
- * errors are those of <out>.
+/* Append a table of fixed-width columns, one head line that begins with "# " first. Printable ASCII and
+ * '\n' only; errors are those of <out>.
  */
 void engine_show_mailers(const struct engine *e, struct buffer *out, uint64_t now_ms);
-/* The last ENGINE_SHOW_ALERTS alerts, once for each mailer (or list of mailers) of their proxy, the oldest first. */
+/* The last ENGINE_SHOW_ALERTS alerts, once for each mailer (or list of mailers) of their proxy, the oldest
+ * first.
+ */
 void engine_show_alerts(const struct engine *e, struct buffer *out, uint64_t now_ms);
 
 /* --- commands (engine_command.c) --- */
 
-/* All three: on the mailers of <name>, the id of a `mailer` line, or "proxy/id"; NULL: all. They return how many
- * matched; each call is logged.
+/* All three: on the mailers of <name>, the id of a `mailer` line, or "proxy/id"; NULL: all. They return how
+ * many matched; each call is logged.
  */
 /* Ends pauses and backoff: what waits is tried now. */
 size_t engine_flush(struct engine *e, const char *name, uint64_t now_ms);
@@ -214,24 +217,26 @@ enum engine_test_result {
 	ENGINE_TEST_LOCAL,        /* out of memory, or ended by engine_test_end() or the host */
 };
 
-/* Sends one mail that says that it is a test over mailer <mailer> of proxy <proxy>, or over each of its mailers
- * (NULL), on connections of its own that engine_connect() names: pauses, health and limits are neither asked nor
- * changed. <to> and <from> replace the proxy's unless NULL. Returns the test's number, 1 and up; 0 without:
- * <reason> (ENGINE_REASON_MAX bytes) says why.
+/* Sends one mail that says that it is a test over mailer <mailer> of proxy <proxy>, or over each of its
+ * mailers (NULL), on connections of its own that engine_connect() names: pauses, health and limits are
+ * neither asked nor changed. <to> and <from> replace the proxy's unless NULL. Returns the test's number, 1
+ * and up; 0 without: <reason> (ENGINE_REASON_MAX bytes) says why.
  */
 int engine_test_begin(struct engine *e, const char *proxy, const char *mailer, const char *to, const char *from,
                       uint64_t now_ms, char *reason);
 /* The Date of its mails (RFC 5322); none without this call, which comes before engine_connect(). */
 void engine_test_date(struct engine *e, int id, const char *date);
-/* Appends what was said and heard since the last call, line by line ('\n'), with the outcome of each step. True
- * when the test is over: *<result> is set then. An unknown <id> is over, with LOCAL.
+/* Appends what was said and heard since the last call, line by line ('\n'), with the outcome of each step.
+ * True when the test is over: *<result> is set then. An unknown <id> is over, with LOCAL.
  */
 bool engine_test_read(struct engine *e, int id, struct buffer *out, enum engine_test_result *result);
-/* Forgets the test, which no call knows any more; connections of it that are open are named by engine_expired(). */
+/* Forgets the test, which no call knows any more; connections of it that are open are named by
+ * engine_expired().
+ */
 void engine_test_end(struct engine *e, int id);
 
-/* Each recipient of an alert that was raised ends in exactly one of accepted, refused, given_up, abandoned and lost,
- * and was in none of them before: so with nothing queued the five add up to <recipients>.
+/* Each recipient of an alert that was raised ends in exactly one of accepted, refused, given_up, abandoned
+ * and lost, and was in none of them before: so with nothing queued the five add up to <recipients>.
  */
 struct engine_stats {
 	uint64_t raised, dropped; /* alerts, once for each mailer (or ordered list of them) of their proxy */

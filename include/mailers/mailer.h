@@ -7,9 +7,10 @@
  *   DOWN     one connection each <inter> probes it. A session that gets as far as READY is a success; <rise> of
  *            them in a row: UP
  *
- * Sessions that were open already when one failed prove nothing any more, neither way: those that fail together are
- * one failure, and those that go on do not open the door to a server that turns new connections away. But
- * while one of them still works, a failure only pauses: a server's limit on connections is no outage.
+ * Sessions that were open already when one failed prove nothing any more, neither way: those that fail
+ * together are one failure, and those that go on do not open the door to a server that turns new
+ * connections away. But while one of them still works, a failure only pauses: a server's limit on
+ * connections is no outage.
  *
  * What waits for a mailer is the queue's; what is said to it is smtp_client's.
  */
@@ -46,9 +47,11 @@
  */
 #define MAILER_HELO_MS          600000
 #define MAILER_PLAIN_MS         600000 /* between two lines about TLS that could not be had */
+#define MAILER_PLAIN_SOON_MS    5000   /* how long the connection without it may take to come */
 
-/* The strings are copied, sni and verifyhost too. What wire.api, wire.context and credentials point to is the host's
- * and must outlive the engine; equal ones are one object, as mailer_same() compares their addresses.
+/* The strings are copied, sni and verifyhost too. What wire.api, wire.context and credentials point to is
+ * the host's and must outlive the engine; equal ones are one object, as mailer_same() compares their
+ * addresses.
  */
 struct mailer_settings {
 	const char *name;    /* for logs: the id of its `mailer` line */
@@ -104,7 +107,8 @@ struct mailer {
 	bool hurried;                    /* the process ends: tried each MAILER_RETRY_MS, whatever its state */
 	uint64_t helo_until_ms;          /* it refused EHLO; 0: it never did */
 
-	unsigned plain;                  /* connections to open without TLS, each because of one that could not have it */
+	unsigned plain;                  /* connections to open without TLS, each for one that could not have it ... */
+	uint64_t plain_until_ms;         /* ... soon: after that TLS is tried anew */
 	uint64_t plain_said_ms;          /* when that was said last; 0: never */
 	struct mailer_token *token;      /* in place of the one in the settings; NULL: none was set */
 	bool token_refused;              /* and nobody was asked for another yet */
@@ -137,8 +141,8 @@ bool mailer_may_connect(const struct mailer *m, uint64_t now_ms);
 /* Is it neither down nor suspended? */
 bool mailer_usable(const struct mailer *m);
 
-/* The life of a connection: opened, ready (or not), at last ended, and closed. ready(), failed() and works() return true
- * when the mailer went DOWN or came UP from it by this.
+/* The life of a connection: opened, ready (or not), at last ended, and closed. ready(), failed() and
+ * works() return true when the mailer went DOWN or came UP from it by this.
  */
 void mailer_opened(struct mailer *m, struct mailer_session *s);
 /* READY. */
@@ -161,12 +165,12 @@ void mailer_hurry(struct mailer *m);
 /* Milliseconds until the next connection may be opened. */
 uint32_t mailer_pause(const struct mailer *m, uint64_t now_ms);
 
-/* TLS that is merely opportunistic could not be had: the next connection goes without. Returns whether that is
- * to be said: once in MAILER_PLAIN_MS.
+/* TLS that is merely opportunistic could not be had: the next connection goes without. Returns whether that
+ * is to be said: once in MAILER_PLAIN_MS.
  */
 bool mailer_goes_plain(struct mailer *m, uint64_t now_ms);
 /* The kind of TLS of the connection that is opened now. */
-enum smtp_tls mailer_tls(struct mailer *m);
+enum smtp_tls mailer_tls(struct mailer *m, uint64_t now_ms);
 
 /* Credentials with a token of their own, counted: an attempt may still use one that was replaced. */
 struct mailer_token {

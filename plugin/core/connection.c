@@ -81,7 +81,7 @@ void connection_close(struct connection *c)
 
 struct connection *connection_new(struct engine *e, struct mailer *m, uint64_t now_ms)
 {
-	enum smtp_tls tls = mailer_tls(m);
+	enum smtp_tls tls = mailer_tls(m, now_ms);
 	struct connection *c = connection_open(m, tls, NULL, now_ms);
 
 	if (!c || (m->state != MAILER_DOWN && !connection_take(e, c, now_ms))) {
@@ -111,7 +111,9 @@ static void connection_log_state(struct engine *e, const struct mailer *m, uint6
 		           m->ring.alerts, s);
 }
 
-/* A failure of the mailer is said when it is the first, or another than the last; while it is down only in passing. */
+/* A failure of the mailer is said when it is the first, or another than the last; while it is down only in
+ * passing.
+ */
 static void connection_log_failure(struct engine *e, const struct mailer *m, const char *reason, uint64_t now_ms)
 {
 	uint32_t pause = mailer_pause(m, now_ms);
@@ -302,8 +304,8 @@ void connection_run(struct engine *e, struct connection *c, uint64_t now_ms)
 		engine_test_run(e, c, now_ms);
 		return;
 	}
-	/* One that lingered ends with its reply: another has taken its place. A mail that could not be submitted
-	 * is settled in the next run: there is a body or a QUIT to send.
+	/* One that lingered ends with its reply: another has taken its place. A mail that could not be
+	 * submitted is settled in the next run: there is a body or a QUIT to send.
 	 */
 	do
 		connection_events(e, c, now_ms);

@@ -2,9 +2,9 @@
  * engine - see engine.h: alerts come in, time passes, numbers go out. What happens on a connection is
  * connection.c's, order and bounds are the queue's, a mail server's health is the mailer's.
  *
- * Invariants: a ring holds routes of proxies of this engine only; slots[i] is NULL or an open connection. After
- * the start nothing but raising an alert, opening a connection, building a mail and logging allocates, and
- * nothing walks over alerts or lanes, but what is dropped, folded, or given up.
+ * Invariants: a ring holds routes of proxies of this engine only; slots[i] is NULL or an open connection.
+ * After the start nothing but raising an alert, opening a connection, building a mail and logging
+ * allocates, and nothing walks over alerts or lanes, but what is dropped, folded, or given up.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,10 +1,11 @@
 /*
- * engine_drain - the end of the process: what is queued is sent as fast as it goes, and what is left is told.
+ * engine_drain - the end of the process: what is queued is sent as fast as it goes, and what is left is
+ * told.
  *
- * Nothing new is made here: mailers that failed are hurried (mailer.h), the queue's pauses are ended, and flight_fate.c
- * and engine_slot.c ask engine_draining() and engine_drain_over(). After the end what is in flight ends with its
- * connection: what SMTP cannot tell leaves the queue with that ("unknown", "abandoned"), the rest goes back into it, for
- * engine_abandon().
+ * Nothing new is made here: mailers that failed are hurried (mailer.h), the queue's pauses are ended, and
+ * flight_fate.c and engine_slot.c ask engine_draining() and engine_drain_over(). After the end what is in
+ * flight ends with its connection: what SMTP cannot tell leaves the queue with that ("unknown",
+ * "abandoned"), the rest goes back into it, for engine_abandon().
  */
 #include "engine_internal.h"
 

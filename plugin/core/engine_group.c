@@ -1,14 +1,14 @@
 /*
  * engine_group - mailers that stand in for each other, in an order.
  *
- * An alert of a group waits in the group's ring. Of its mailers the first that is neither down nor paused by command
- * takes from it; while there is none, all that are not paused do, which are those being probed: whoever gets through
- * first. A mailer that is merely at its maxconn keeps the alerts waiting: to spill over would
- * turn a busy moment of the preferred server into mail over the backup. An alert that a mailer may have taken already
- * waits in that mailer's own ring (queue_verdict.pin), and for that mailer alone.
+ * An alert of a group waits in the group's ring. Of its mailers the first that is neither down nor paused
+ * by command takes from it; while there is none, all that are not paused do, which are those being probed:
+ * whoever gets through first. A mailer that is merely at its maxconn keeps the alerts waiting: to spill
+ * over would turn a busy moment of the preferred server into mail over the backup. An alert that a mailer
+ * may have taken already waits in that mailer's own ring (queue_verdict.pin), and for that mailer alone.
  *
- * Invariant: a mailer's rings are its own and those of the groups that it takes from; engine_group_elect() is the
- * only one that changes them, after each change of a mailer's usability.
+ * Invariant: a mailer's rings are its own and those of the groups that it takes from; engine_group_elect()
+ * is the only one that changes them, after each change of a mailer's usability.
  */
 #include <stdlib.h>
 

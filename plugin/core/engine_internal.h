@@ -226,8 +226,8 @@ void engine_test_run(struct engine *e, struct connection *c, uint64_t now_ms);
 void engine_test_closed(struct engine *e, struct engine_test_leg *leg);
 void engine_test_free_all(struct engine *e);
 
-/* engine_limit.c. The limit on <rcpt> over the mailer or list of <ring>, for <mails> at the most, made if it is new; NULL
- * without memory.
+/* engine_limit.c. The limit on <rcpt> over the mailer or list of <ring>, for <mails> at the most, made if
+ * it is new; NULL without memory.
  */
 struct engine_limit *engine_limit_get(struct engine *e, const struct queue_ring *ring, const char *rcpt,
                                       size_t mails);
@@ -274,8 +274,8 @@ void flight_reject(struct engine *e, struct flight *f, enum mailers_error error,
  */
 bool flight_settle(struct engine *e, struct flight *f, const char *failure, uint64_t now_ms);
 
-/* flight_fate.c. The client's verdicts for all recipients have come: logs them. Returns whether one of them was the
- * server's word on the mail.
+/* flight_fate.c. The client's verdicts for all recipients have come: logs them. Returns whether one of them
+ * was the server's word on the mail.
  */
 bool flight_answer(struct engine *e, struct flight *f, const struct smtp_verdict *verdicts, uint64_t now_ms);
 const char *flight_outcome_name(enum smtp_outcome outcome); /* "accepted", "deferred", ... */
@@ -283,14 +283,16 @@ const char *flight_outcome_name(enum smtp_outcome outcome); /* "accepted", "defe
  * many it was the last. Returns whether there was one to count.
  */
 bool flight_charge(struct engine *e, struct flight *f, const char *why, bool useless, uint64_t now_ms);
-/* All recipients of <env>, which no connection has, leave the queue with <fate>: counted, logged and settled. */
+/* All recipients of <env>, which no connection has, leave the queue with <fate>: counted, logged and
+ * settled.
+ */
 void flight_give_up(struct engine *e, struct queue_envelope *env, enum engine_fate fate, const char *why,
                     uint64_t now_ms);
 /* The pause of an alert before its next try after <attempts> (1 and up), in milliseconds. */
 uint32_t flight_backoff(uint64_t id, unsigned attempts);
 
-/* connection.c. A connection to <m> with client and wire, and nothing else; NULL without memory. <dialogue>: as in
- * smtp_client_settings.
+/* connection.c. A connection to <m> with client and wire, and nothing else; NULL without memory.
+ * <dialogue>: as in smtp_client_settings.
  */
 struct connection *connection_open(struct mailer *m, enum smtp_tls tls, struct buffer *dialogue, uint64_t now_ms);
 void connection_close(struct connection *c);
@@ -298,7 +300,8 @@ void connection_close(struct connection *c);
  * memory.
  */
 struct connection *connection_new(struct engine *e, struct mailer *m, uint64_t now_ms);
-/* After each call into the client: takes its events, settles what was answered, submits what the queue has. */
+/* After each call into the client: takes its events, settles what was answered, submits what the queue has.
+ */
 void connection_run(struct engine *e, struct connection *c, uint64_t now_ms);
 void connection_tick(struct engine *e, struct connection *c, uint64_t now_ms);
 /* The process ends: one without a mail, and on which none can be said yet, is cut. */

@@ -1,11 +1,11 @@
 /*
- * engine_limit - how many mails a recipient may get: at most <mails> in any stretch of <per>, over one mailer or ordered
- * list of mailers, whichever proxies they come from.
+ * engine_limit - how many mails a recipient may get: at most <mails> in any stretch of <per>, over one
+ * mailer or ordered list of mailers, whichever proxies they come from.
  *
- * Counted are the mails that were accepted in the last <per>, or may have been, and those on the way, as each of these may
- * be. So a limit is kept by when a server took the mails, which is what its mailbox sees. What is over it waits (QUEUE_HELD)
- * until the window opens; from then on the mails of that recipient are folds, until one has taken up all that
- * waits.
+ * Counted are the mails that were accepted in the last <per>, or may have been, and those on the way, as
+ * each of these may be. So a limit is kept by when a server took the mails, which is what its mailbox sees.
+ * What is over it waits (QUEUE_HELD) until the window opens; from then on the mails of that recipient are
+ * folds, until one has taken up all that waits.
  *
  * Called by flight.c, and by engine_route.c at the start. After that nothing here allocates.
  */

@@ -1,9 +1,9 @@
 /*
  * engine_record - the last alerts, and what became of each, for `show mailers alerts`.
  *
- * A ring of ENGINE_SHOW_ALERTS records, one for each way of an alert, in the order of raising. A record keeps a
- * reference to its alert: so nothing is copied when an alert is raised, and one that nobody else holds while
- * recipients still wait for it was dropped.
+ * A ring of ENGINE_SHOW_ALERTS records, one for each way of an alert, in the order of raising. A record
+ * keeps a reference to its alert: so nothing is copied when an alert is raised, and one that nobody else
+ * holds while recipients still wait for it was dropped.
  *
  * Called by engine.c when an alert is raised, by flight_fate.c with fates, and by engine_show.c.
  */

@@ -1,9 +1,10 @@
 /*
- * engine_route - a proxy's way to one mailer or to a group: its queue_route, the alerts that were dropped at its
- * bounds, and those that are too old.
+ * engine_route - a proxy's way to one mailer or to a group: its queue_route, the alerts that were dropped
+ * at its bounds, and those that are too old.
  *
- * Drops are told in bursts, as a full queue drops with each alert. An alert that was raised <max_age> ago is given
- * up wherever it waits, tried or not: behind a head that is deferred again and again, or for a mailer that is down.
+ * Drops are told in bursts, as a full queue drops with each alert. An alert that was raised <max_age> ago
+ * is given up wherever it waits, tried or not: behind a head that is deferred again and again, or for a
+ * mailer that is down.
  *
  * Called by engine.c.
  */

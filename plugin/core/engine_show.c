@@ -1,7 +1,7 @@
 /*
- * engine_show - what the engine is doing, as tables for people and scripts: columns of a fixed width, the last one
- * open-ended. A value that is wider than its column pushes the rest of its line to the right: nothing is cut but
- * texts.
+ * engine_show - what the engine is doing, as tables for people and scripts: columns of a fixed width, the
+ * last one open-ended. A value that is wider than its column pushes the rest of its line to the right:
+ * nothing is cut but texts.
  */
 #include <stdio.h>
 #include <string.h>

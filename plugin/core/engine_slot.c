@@ -1,8 +1,8 @@
 /*
  * engine_slot - the table of connections: which one is opened next, and what the host moves on each.
  *
- * Invariants: slots[i] is NULL or an open connection, counted in its mailer's active or lingering. A slot is used
- * again after its release; a connection's id never is.
+ * Invariants: slots[i] is NULL or an open connection, counted in its mailer's active or lingering. A slot
+ * is used again after its release; a connection's id never is.
  *
  * Called by the host, and by engine.c for the time.
  */

@@ -1,13 +1,15 @@
 /*
- * engine_test - a mail that says that it is a test, on a connection of its own for each mailer, with the dialogue
- * written down.
+ * engine_test - a mail that says that it is a test, on a connection of its own for each mailer, with the
+ * dialogue written down.
  *
- * A leg is a test over one mailer. It takes nothing from the queue, counts against no maxconn and changes nobody's
- * health: what it finds is for its reader alone. The lines of smtp_client begin with "> " and "< ", those of this file
- * with "* ". Legs go at the same time and are read one after another.
+ * A leg is a test over one mailer. It takes nothing from the queue, counts against no maxconn and changes
+ * nobody's health: what it finds is for its reader alone (but that EHLO, or a token, was refused). The
+ * lines of smtp_client begin with "> " and "< ", those of this file with "* ". Legs go at the same time and
+ * are read one after another.
  *
- * Invariants: leg->c is the open connection whose client writes into leg->dialogue; a test is freed when it was ended
- * and no leg has one. Called by the host, engine_slot.c (what to open) and connection.c (each call into the client).
+ * Invariants: leg->c is the open connection whose client writes into leg->dialogue; a test is freed when it
+ * was ended and no leg has one. Called by the host, engine_slot.c (what to open) and connection.c (each
+ * call into the client).
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -354,6 +356,7 @@ static void engine_test_failed(struct engine_test_leg *leg, const struct smtp_cl
 	struct failure f = failure_of_session(ev, &leg->member->mailer->settings, leg->submitted);
 	enum engine_test_result result = ENGINE_TEST_FAILED;
 
+	engine_token_failed(leg->member->mailer, ev);
 	engine_test_say(leg, "%s at %s%s%s", mailers_error_text(ev->error), smtp_stage_name(ev->stage),
 	                ev->reply[0] ? ": " : "", ev->reply);
 	if (f.blame == FAILURE_TLS && leg->tls != SMTP_TLS_NONE && engine_test_again(leg)) {

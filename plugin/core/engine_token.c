@@ -1,8 +1,8 @@
 /*
  * engine_token - OAuth access tokens that a server refuses, and the new ones that the host reads then.
  *
- * A token lives for an hour or so, and whoever renews it writes it into a file. So a refusal asks the host for that file's
- * contents before the next try; when they are new, that try comes at once.
+ * A token lives for an hour or so, and whoever renews it writes it into a file. So a refusal asks the host
+ * for that file's contents before the next try; when they are new, that try comes at once.
  *
  * Called by connection.c, and by the host after each tick.
  */

@@ -1,7 +1,8 @@
 /*
  * failure - whose fault it is, in one place.
  *
- * What the server said to one mail is that alert's (smtp_client sorts it out; RFC 5321 sections 4.2 and 4.3.2):
+ * What the server said to one mail is that alert's (smtp_client sorts it out; RFC 5321 sections 4.2 and
+ * 4.3.2):
  *
  *   reply                                    outcome    the alert                            counted as a try
  *   2xx to the message                       ACCEPTED   done                                 -
@@ -15,8 +16,8 @@
  *                                                       better than a loss
  *   503 to anything                          RETURNED   a sequence error is no verdict
  *
- * Everything else that fails is the session's. It is the mailer's fault then, and its alerts are kept, whatever the
- * code was; the mailer pauses, and is down after several (mailer.h):
+ * Everything else that fails is the session's. It is the mailer's fault then, and its alerts are kept,
+ * whatever the code was; the mailer pauses, and is down after several (mailer.h):
  *
  *   where the session failed                 whose               a mail is charged a try
  *   connect, greeting, EHLO, HELO            the mailer's        no: none was said
@@ -29,8 +30,8 @@
  *   idle                                     the mailer's        no
  *   anywhere, for want of memory here        nobody's: a pause   no
  *
- * The charge is there because a mail may be what breaks each session that it is in. It waits then like a deferred one,
- * and the others go on; those behind it on the way are not charged.
+ * The charge is there because a mail may be what breaks each session that it is in. It waits then like a
+ * deferred one, and the others go on; those behind it on the way are not charged.
  */
 #include "engine_internal.h"
 
@@ -61,7 +62,8 @@ static const enum queue_outcome failure_outcomes[] = {
 	[SMTP_OUTCOME_UNKNOWN]  = QUEUE_DEFERRED,
 };
 
-/* May a session do without TLS? Not when it would say credentials in plain text that are not to be said so. */
+/* May a session do without TLS? Not when it would say credentials in plain text that are not to be said so.
+ */
 static bool failure_spares_tls(const struct mailer_settings *s)
 {
 	return s->tls == SMTP_TLS_OPPORTUNISTIC && (!s->credentials || s->auth_without_tls);

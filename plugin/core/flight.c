@@ -1,10 +1,10 @@
 /*
- * flight - one mail on a connection: taken from the queue, built, submitted, answered, settled. What an outcome means
- * stands in failure.c, what is said about it in flight_fate.c.
+ * flight - one mail on a connection: taken from the queue, built, submitted, answered, settled. What an
+ * outcome means stands in failure.c, what is said about it in flight_fate.c.
  *
  * A session that fails costs one mail a try, the oldest that it leaves without a verdict: a mail behind one
- * that breaks every session must not perish with it. Whether a RETURNED is counted depends on how
- * the session ended, which may be told after it; so it is decided when the flight is settled.
+ * that breaks every session must not perish with it. Whether a RETURNED is counted depends on how the
+ * session ended, which may be told after it; so it is decided when the flight is settled.
  *
  * Called by connection.c alone.
  */
@@ -73,8 +73,8 @@ static const struct engine_member *flight_member(const struct engine_route *r, c
 	return &r->members[i];
 }
 
-/* Makes a fold of <env> for the first recipient that is to have one. Without memory it stays as it is: better a mail
- * too many than none.
+/* Makes a fold of <env> for the first recipient that is to have one. Without memory it stays as it is:
+ * better a mail too many than none.
  */
 static void flight_fold(struct engine *e, struct queue_envelope *env)
 {
@@ -91,8 +91,8 @@ static void flight_fold(struct engine *e, struct queue_envelope *env)
 	}
 }
 
-/* Holds the recipients of <env> that have had enough mails, and folds what has waited for that. False when nobody is left:
- * <env> is gone then. At the end of the process nobody waits.
+/* Holds the recipients of <env> that have had enough mails, and folds what has waited for that. False when
+ * nobody is left: <env> is gone then. At the end of the process nobody waits.
  */
 static bool flight_limits(struct engine *e, struct queue_envelope *env, uint64_t now_ms)
 {

@@ -1,9 +1,10 @@
 /*
- * flight_build - the message of a flight: that of its alert, or for a fold one that names all of its alerts.
+ * flight_build - the message of a flight: that of its alert, or for a fold one that names all of its
+ * alerts.
  *
- * It is built anew for each try: the same alerts give the same bytes, Message-ID included. A fold that was put back
- * may be composed of other alerts the next time; then its Message-ID is another, too, as a hash of the alerts' ids is
- * part of it.
+ * It is built anew for each try: the same alerts give the same bytes, Message-ID included. A fold that was
+ * put back may be composed of other alerts the next time; then its Message-ID is another, too, as a hash of
+ * the alerts' ids is part of it.
  *
  * Called by flight.c.
  */

@@ -1,11 +1,13 @@
 /*
  * flight_fate - what becomes of each recipient of a mail, counted and said.
  *
- * A try that is counted is followed by a pause of the lane's own, also when another connection is free: else an alert
- * could use up its time on connections that break one after the other. An alert whose next try would come
- * after its time is given up at once, with the reply that it got last; its text goes to the log.
+ * A try that is counted is followed by a pause of the lane's own, also when another connection is free:
+ * else an alert could use up its time on connections that break one after the other. An alert whose next
+ * try would come after its time is given up at once, with the reply that it got last; its text goes to the
+ * log.
  *
- * Called by flight.c and connection.c, and for alerts that no connection has by engine_route.c and engine_drain.c.
+ * Called by flight.c and connection.c, and for alerts that no connection has by engine_route.c and
+ * engine_drain.c.
  */
 #include <stdio.h>
 #include <string.h>
@@ -118,8 +120,8 @@ static uint64_t flight_next_try(const struct engine *e, const struct flight *f, 
 	return now_ms + flight_backoff(f->env->alert->id, f->env->attempts[i] + 1);
 }
 
-/* What becomes of recipient <i> with a try that brought no final verdict. The newest alert of a fold counts: the
- * others are given up one by one when their time comes.
+/* What becomes of recipient <i> with a try that brought no final verdict. The newest alert of a fold
+ * counts: the others are given up one by one when their time comes.
  */
 static enum engine_fate flight_end(const struct engine *e, const struct flight *f, size_t i, uint64_t now_ms)
 {

@@ -326,15 +326,16 @@ bool mailer_goes_plain(struct mailer *m, uint64_t now_ms)
 {
 	bool said = m->plain_said_ms && now_ms - m->plain_said_ms < MAILER_PLAIN_MS;
 
-	m->plain++;
+	m->plain = now_ms < m->plain_until_ms ? m->plain + 1 : 1;
+	m->plain_until_ms = now_ms + MAILER_PLAIN_SOON_MS;
 	if (!said)
 		m->plain_said_ms = now_ms;
 	return !said;
 }
 
-enum smtp_tls mailer_tls(struct mailer *m)
+enum smtp_tls mailer_tls(struct mailer *m, uint64_t now_ms)
 {
-	if (m->settings.tls != SMTP_TLS_OPPORTUNISTIC || !m->plain)
+	if (m->settings.tls != SMTP_TLS_OPPORTUNISTIC || !m->plain || now_ms >= m->plain_until_ms)
 		return m->settings.tls;
 	m->plain--;
 	return SMTP_TLS_NONE;

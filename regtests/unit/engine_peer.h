@@ -64,7 +64,9 @@ struct peer {
 	bool plain;                      /* no PIPELINING */
 	bool chunking;                   /* CHUNKING */
 	const char *auth;                /* mechanisms that are offered, NULL: no AUTH */
-	/* TLS, of the test program that has it: what the client sent, what the server says from <at> on in out. */
+	/* TLS, of the test program that has it: what the client sent, what the server says from <at> on in
+	 * out.
+	 */
 	void (*receive)(struct peer *p, struct peer_connection *c, const char *address, const char *data, size_t n);
 	void (*seal)(struct peer_connection *c, size_t at);
 	unsigned maxconn;                /* 0: as usual */

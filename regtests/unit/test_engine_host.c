@@ -81,7 +81,8 @@ static void slot__not_in_use__is_harmless(void **state)
 	peer_free(p);
 }
 
-/* Two alerts for two recipients, and then <acts> acts of the host. False when there was nothing more to do. */
+/* Two alerts for two recipients, and then <acts> acts of the host. False when there was nothing more to do.
+ */
 static bool some_acts(struct peer *p, struct engine_proxy **be, size_t acts)
 {
 	size_t n = 0;

@@ -308,7 +308,9 @@ static void limit__memory_fails_at_the_start__can_be_called_again(void **state)
 	assert_true(n > 5);
 }
 
-/* Says what a server says without PIPELINING, for messages larger than engine_peer's. Returns the largest message's size. */
+/* Says what a server says without PIPELINING, for messages larger than engine_peer's. Returns the largest
+ * message's size.
+ */
 static size_t talk(struct engine *e, int slot, uint64_t now, size_t *mails)
 {
 	static char out[1 << 20];

@@ -1,6 +1,7 @@
-/* The engine before servers that fail at random, at every stage and in every way, while it is paused, flushed and
- * ended: whatever happens, the mails of one server of HAProxy's reach each recipient in the order of its events, and each
- * alert is accepted, refused, given up, abandoned or dropped for each recipient, exactly once, and said so.
+/* The engine before servers that fail at random, at every stage and in every way, while it is paused,
+ * flushed and ended: whatever happens, the mails of one server of HAProxy's reach each recipient in the
+ * order of its events, and each alert is accepted, refused, given up, abandoned or dropped for each
+ * recipient, exactly once, and said so.
  */
 #include "engine_peer.h"
 
@@ -57,9 +58,9 @@ static bool was_taken(const struct peer *p, size_t i)
 	return false;
 }
 
-/* The servers' order: for each (mailer, recipient, proxy, server) no number comes after a larger one, and with failover
- * for each of them whatever the mailer. A mail may come twice, when the server took it and did not say so; then
- * all alerts of a fold do. Returns how many alerts did.
+/* The servers' order: for each (mailer, recipient, proxy, server) no number comes after a larger one, and
+ * with failover for each of them whatever the mailer. A mail may come twice, when the server took it and
+ * did not say so; then all alerts of a fold do. Returns how many alerts did.
  */
 static size_t check_order(const struct peer *p, const struct ways *ways)
 {

@@ -1,5 +1,5 @@
-/* Unit tests of engine: connections with TLS and AUTH, those that cannot have it, and tokens. The TLS is wire_fake's, so that
- * both sides are here.
+/* Unit tests of engine: connections with TLS and AUTH, those that cannot have it, and tokens. The TLS is
+ * wire_fake's, so that both sides are here.
  */
 #include "engine_peer.h"
 #include "wire_fake.h"

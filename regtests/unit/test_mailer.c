@@ -469,6 +469,62 @@ static void mailer__refused_ehlo__is_remembered_for_a_while(void **state)
 	}
 }
 
+/* --- TLS and tokens --- */
+
+static void mailer__tls_could_not_be_had__one_goes_without_soon(void **state)
+{
+	struct mailer_settings own = settings;
+	struct mailer *m;
+
+	(void)state;
+	own.tls = SMTP_TLS_OPPORTUNISTIC;
+	m = mailer_new(&own);
+	assert_int_equal(mailer_tls(m, 100), SMTP_TLS_OPPORTUNISTIC);
+	assert_true(mailer_goes_plain(m, 100));
+	assert_false(mailer_goes_plain(m, 100));
+	assert_int_equal(mailer_tls(m, 100), SMTP_TLS_NONE);
+	assert_int_equal(mailer_tls(m, 5099), SMTP_TLS_NONE);
+	assert_int_equal(mailer_tls(m, 5099), SMTP_TLS_OPPORTUNISTIC);
+	mailer_goes_plain(m, 6000);
+	mailer_goes_plain(m, 6000);
+	assert_int_equal(mailer_tls(m, 11000), SMTP_TLS_OPPORTUNISTIC); /* nobody came */
+	assert_false(mailer_goes_plain(m, 12000));
+	assert_int_equal(mailer_tls(m, 12000), SMTP_TLS_NONE);
+	assert_int_equal(mailer_tls(m, 12000), SMTP_TLS_OPPORTUNISTIC);
+	assert_true(mailer_goes_plain(m, 100 + MAILER_PLAIN_MS));
+	mailer_free(m);
+}
+
+static void mailer__token_set__lives_as_long_as_a_session_uses_it(void **state)
+{
+	static const struct sasl_credentials credentials = { .user = "me", .token = "first", .host = "mx", .port = 25 };
+	struct mailer_settings own = settings;
+	const struct sasl_credentials *used, *later;
+	struct mailer_token *token, *other;
+	struct mailer *m;
+
+	(void)state;
+	own.credentials = &credentials;
+	m = mailer_new(&own);
+	assert_ptr_equal(mailer_credentials(m, &token), &credentials);
+	assert_null(token);
+	mailer_token_release(token);
+	unit_fail_at(0);
+	assert_false(mailer_token_set(m, "second"));
+	assert_true(unit_failed());
+	assert_true(mailer_token_set(m, "second"));
+	used = mailer_credentials(m, &token);
+	assert_true(mailer_token_set(m, "third"));
+	later = mailer_credentials(m, &other);
+	mailer_free(m);
+	assert_string_equal(used->token, "second");
+	assert_string_equal(later->token, "third");
+	assert_string_equal(later->user, "me");
+	assert_int_equal(later->port, 25);
+	mailer_token_release(token);
+	mailer_token_release(other);
+}
+
 /* --- rings --- */
 
 static void mailer__rings__take_turns(void **state)
@@ -527,6 +583,8 @@ int main(void)
 		cmocka_unit_test(mailer__the_one_that_tries_lingers__another_may_try),
 		cmocka_unit_test(mailer__sessions__are_those_that_may_still_take_mails),
 		cmocka_unit_test(mailer__refused_ehlo__is_remembered_for_a_while),
+		cmocka_unit_test(mailer__tls_could_not_be_had__one_goes_without_soon),
+		cmocka_unit_test(mailer__token_set__lives_as_long_as_a_session_uses_it),
 		cmocka_unit_test(mailer__rings__take_turns),
 	};
 
