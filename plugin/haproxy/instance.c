@@ -1,5 +1,5 @@
 /*
- * instance - see instance.h. The only mutable static of the module stands here.
+ * instance - see instance.h. The only mutable static of the module beside the settings (config.c) stands here.
  */
 #include <pthread.h>
 #include <stdio.h>
