@@ -134,6 +134,33 @@ mailer__on_ipv6__is_cut_too() {
 	haproxy_stop h USR1
 }
 
+# A unix socket has no names to be found by; of the four that are open to a server, the mute one is cut.
+mailer__on_a_unix_socket__is_cut_too() {
+	local name=mailers-test-$$-$RANDOM before
+
+	haproxy_tells_timeout || return 0
+	mail_timeout=2s
+	sink_start path --listen "unix:$TMPDIR/path.sock" --log "$TMPDIR/path.log" --rule 'mail times 1 mute'
+	sink_start abns --listen "abns:$name" --log "$TMPDIR/abns.log" --rule 'mail times 1 mute'
+	server tcp
+	cat > "$TMPDIR/settings.lua" <<-END
+		return { extra = { path = { address = "unix@$TMPDIR/path.sock" }, abns = { address = "abns@$name" } } }
+	END
+	haproxy_load="$MAILERS_LUA $TMPDIR/settings.lua"
+	haproxy_start h < <(sed 's/server s1 .*/&\nserver s2 127.0.0.1:1\nserver s3 127.0.0.1:1\nserver s4 127.0.0.1:1/' <<< "$texts")
+	before=$(find "/proc/$(cat "$TMPDIR/h.pid")/fd" -lname 'socket:*' | wc -l)
+	cli h 'set server tcp/s1 health down;set server tcp/s2 health down;set server tcp/s3 health down;set server tcp/s4 health down'
+	for name in path abns; do
+		sinkctl $name wait mails 4 $WAIT_S > "$TMPDIR/waited" || fail "$name got not all: $(cat "$TMPDIR/h.out")"
+		same_within $WAIT_S 0 sinkctl $name get open
+		equal 4 "$(cut -f 6 "$TMPDIR/$name.log" | sort -u | wc -l)" "different mails at $name"
+		equal 4 "$(sinkctl $name get mails)" "mails at $name"
+		equal 1 "$(grep -c "^mailers: mailer $name (.*) failed: timeout " "$TMPDIR/h.out")" "failures of $name"
+	done
+	same_within $WAIT_S "$before" eval 'find "/proc/$(cat "$TMPDIR/h.pid")/fd" -lname "socket:*" | wc -l'
+	haproxy_stop h USR1
+}
+
 # The mail is accepted: however the rest goes, it is sent once, nobody is blamed, and the descriptor goes.
 quit__whatever_comes_of_it__leaves_no_socket() {
 	local name mail_timeout=10s
