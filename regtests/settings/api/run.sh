@@ -56,5 +56,20 @@ for example in "$TMPDIR"/example*.lua; do
 	check "example refused: $example" $?
 done
 
+# HAProxy has an OpenSSL of its own; Lua's interpreter shows what comes with ours.
+echo 'return { mailers = { ["*"] = { tls = "none" } } }' > "$TMPDIR/none.lua"
+lua5.3 - "$B/lua5.3/mailers/" "$TMPDIR/none.lua" <<- 'END'
+	local function libraries()
+		local maps = io.open("/proc/self/maps"):read("a")
+		return (maps:find("libssl") or maps:find("libcrypto")) and true or false
+	end
+	local engine = package.loadlib(arg[1] .. "engine.so", "luaopen_mailers_engine")()
+	assert(not engine.settings(arg[2]), "it needs no TLS")
+	assert(not libraries(), "OpenSSL is in the process")
+	engine.tls(package.loadlib(arg[1] .. "tls.so", "luaopen_mailers_tls")())
+	assert(libraries(), "this test does not see OpenSSL")
+END
+check "OpenSSL comes with the wrong module" $?
+
 echo "$passed passed, $failed failed"
 [ $failed = 0 ] && [ $passed != 0 ]
