@@ -9,6 +9,7 @@
 -- HAProxy strikes (hard-stop-after ends our connections, a second before the process), what is left is logged and the hold goes.
 local LOOK_TICKS = 5   -- between two looks: each costs some 20 microseconds
 local GRACE_TICKS = 30 -- a holder that does not hear for so long is gone
+local LEVEL_WARNING = 4
 local BATCH = 100      -- alerts that are given up at a time, so that other tasks get their turn
 
 -- <tools>: ring, hear, guarded and flush_log of the driver; wake() wakes the watchdog.
@@ -99,6 +100,7 @@ return function(engine, socket, tools)
 		unheard = bell:size() > 0 and unheard + 1 or 0
 		if unheard > GRACE_TICKS then
 			unheard = 0
+			engine.note(LEVEL_WARNING, "the task that keeps a stopping process is gone and was replaced")
 			start()
 		end
 	end

@@ -80,6 +80,18 @@ task_that_haproxy_ended__is_replaced__no_alert_lost() {
 	replaced 8
 }
 
+holder_that_haproxy_ended__is_replaced__when_there_is_work() {
+	local mail_timeout=60s
+
+	haproxy_survives_ended_tasks || return 0
+	broken h0 pop_wait:burn:1:1
+	sinkctl h0 rule 'ehlo times 1 mute'
+	goes_down h0 s1
+	until_true $WAIT_S grep -q '^mailers: the task that keeps a stopping process is gone' "$TMPDIR/h0.out" || fail "$(report h0)"
+	sinkctl h0 drop
+	until_true $WAIT_S arrived h0 s1 || fail "no mail: $(report h0)"
+}
+
 task_that_hangs__is_replaced__no_alert_lost() {
 	alerts_survive tcp:hang:1:1 send:hang:2:1 receive:hang:5:1 receive:hang:60:1 close:hang:1:1
 	replaced 5

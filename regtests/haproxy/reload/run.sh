@@ -197,6 +197,11 @@ soft_stop__as_a_daemon__logs_everything() { stop_in_mode -D; }
 soft_stop__with_a_master__logs_everything() { stop_in_mode -W; }
 soft_stop__as_a_daemon_with_a_master__logs_everything() { stop_in_mode -W -D; }
 
+soft_stop__per_thread__logs_everything() {
+	haproxy_directive=lua-load-per-thread haproxy_global='nbthread 4'
+	stop_in_mode -W
+}
+
 # --- reloads ----------------------------------------------------------------------------------------------
 
 RELOADS=20 EACH=50 PACE_S=1

@@ -140,8 +140,8 @@ mailer__on_a_unix_socket__is_cut_too() {
 
 	haproxy_tells_timeout || return 0
 	mail_timeout=2s
-	sink_start path --listen "unix:$TMPDIR/path.sock" --log "$TMPDIR/path.log" --rule 'mail times 1 mute'
-	sink_start abns --listen "abns:$name" --log "$TMPDIR/abns.log" --rule 'mail times 1 mute'
+	sink_start path --listen "unix:$TMPDIR/path.sock" --log "$TMPDIR/path.log" --rule 'mail times 1 repeat 300 250-more\r\n'
+	sink_start abns --listen "abns:$name" --log "$TMPDIR/abns.log" --rule 'mail times 1 drip 300'
 	server tcp
 	cat > "$TMPDIR/settings.lua" <<-END
 		return { extra = { path = { address = "unix@$TMPDIR/path.sock" }, abns = { address = "abns@$name" } } }
