@@ -24,7 +24,8 @@
 #include "host.h"
 #include "options.h"
 
-#define SEND_TOKEN 20 /* letters of a token */
+#define SEND_TOKEN  20 /* letters of a token */
+#define SEND_CONFIG "/etc/haproxy/haproxy.cfg" /* where packages have it */
 
 struct send {
 	struct options options;
@@ -175,6 +176,8 @@ static int send_mailer(struct send *s, struct mailer_settings *m)
 		if (!strcmp(m->name, s->options.mailer))
 			return -1;
 	}
+	if (!s->options.address && !s->options.config && access(SEND_CONFIG, R_OK) == 0)
+		s->options.config = SEND_CONFIG;
 	if (!s->options.address && s->options.config) {
 		s->address = config_mailer(s->options.config, s->options.mailer, reason);
 		if (!s->address)

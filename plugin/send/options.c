@@ -29,6 +29,7 @@ static const char options_help[] =
 	"  -a, --address ADDR    of the mail server: HOST:PORT, 192.0.2.25:25, [::1]:25, unix@PATH, abns@NAME;\n"
 	"                        needed unless the settings (for `extra` mailers) or --config have it\n"
 	"  -c, --config FILE     HAProxy's configuration: the `mailer ID ADDR` line tells the address\n"
+	"                        (/etc/haproxy/haproxy.cfg, if it is there)\n"
 	"  -t, --to ADDRESS      to whom; may be given several times, or hold a list\n"
 	"  -f, --from ADDRESS    from whom (haproxy@ and our host name)\n"
 	"  -H, --helo NAME       our name (that of the settings, or the host's)\n"

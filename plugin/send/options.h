@@ -17,7 +17,7 @@ struct options {
 	const char *mailer;    /* id; "mailer" without one */
 	const char *proxy;     /* whose settings count; "mailers-send" without one */
 	const char *address;   /* NULL: that of the settings */
-	const char *config;    /* HAProxy's, where `mailer` lines are looked up; NULL: none */
+	const char *config;    /* HAProxy's, where `mailer` lines are looked up; NULL: SEND_CONFIG if it is there */
 	const char *from;      /* NULL: made of the HELO name */
 	const char *helo;      /* NULL: that of the settings, or the host's name */
 	char *to;              /* all --to, comma separated; owned */
