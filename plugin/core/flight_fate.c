@@ -51,6 +51,8 @@ static void flight_fate_add(struct flight_fate *fate, const struct queue_envelop
 
 	if (!fate->n++)
 		fate->attempts = env->attempts[i];
+	if (fate->outcome == SMTP_OUTCOME_ACCEPTED)
+		return; /* counted alone, see flight_log_alert() */
 	if (fate->named + 1 == fate->n && len + need <= sizeof(fate->who)) {
 		snprintf(fate->who + len, sizeof(fate->who) - len, "%s<%s>", len ? ", " : "", env->rcpt[i]);
 		fate->named++;
@@ -79,12 +81,14 @@ static void flight_log_alert(struct engine *e, const struct engine_member *m, co
                              size_t others, const struct flight_fate *fate, uint64_t now_ms)
 {
 	unsigned long long age = now_ms > a->raised_ms ? now_ms - a->raised_ms : 0;
-	char who[400], what[300], after[40], try[40] = "";
+	char who[400], fold[300], after[40], try[40] = "";
+	const char *what = others ? fold : a->name;
 
 	snprintf(after, sizeof(after), "%llu.%03us", age / 1000, (unsigned)(age % 1000));
-	snprintf(what, sizeof(what), others ? "%.250s and %zu others" : "%.250s", a->name, others);
+	if (others)
+		snprintf(fold, sizeof(fold), "%.250s and %zu others", a->name, others);
 	if (fate->outcome == SMTP_OUTCOME_ACCEPTED) {
-		engine_log(e, ALERT_LEVEL_INFO, "mailers: %s via %s (%s): accepted for %zu recipient%s after %s: %s", what,
+		engine_log(e, ALERT_LEVEL_INFO, "mailers: %.300s via %s (%s): accepted for %zu recipient%s after %s: %s", what,
 		           m->name, m->mailer->settings.address, fate->n, fate->n == 1 ? "" : "s", after, fate->why);
 		return;
 	}
@@ -92,7 +96,7 @@ static void flight_log_alert(struct engine *e, const struct engine_member *m, co
 	if (fate->attempts + fate->tried)
 		snprintf(try, sizeof(try), fate->tried ? ", try %u" : ", %u tries", fate->attempts + fate->tried);
 	engine_log(e, flight_fate_bad(fate) ? ALERT_LEVEL_ERR : ALERT_LEVEL_WARNING,
-	           "mailers: %s via %s (%s): %s%s%s for %s after %s%s%s%s: %s: %s", what,
+	           "mailers: %.300s via %s (%s): %s%s%s for %s after %s%s%s%s: %s: %s", what,
 	           m->name, m->mailer->settings.address, flight_outcomes[fate->outcome],
 	           fate->stage[0] ? " at " : "", fate->stage, who, after, try, fate->end ? ", " : "",
 	           fate->end ? fate->end : "", fate->why, a->text);
