@@ -43,6 +43,7 @@ struct engine_proxy;
 #define ENGINE_MAX_AGE_MS   14400000   /* an alert is given up when it is so old */
 #define ENGINE_MAILERS_MAX  64         /* of one proxy */
 #define ENGINE_SHOW_ALERTS  100        /* of the last alerts the fate is remembered */
+#define ENGINE_MINUTES      60         /* of the last minutes the mails are counted */
 #define ENGINE_REASON_MAX   768        /* holds every reason uncut: MAILBOX_REASON_SIZE, a name, a key */
 
 struct engine_settings {

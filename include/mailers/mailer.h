@@ -82,6 +82,30 @@ struct mailer_session {
 	bool lingering;  /* counted in mailer.lingering, not in mailer.active */
 };
 
+/* Why a session failed. */
+enum mailer_trouble {
+	MAILER_TROUBLE_CONNECT = 0, /* no connection */
+	MAILER_TROUBLE_TLS,         /* STARTTLS, handshake or certificate; also when it went on without */
+	MAILER_TROUBLE_AUTH,
+	MAILER_TROUBLE_SMTP,        /* anything else that the server did or did not */
+	MAILER_TROUBLE_LOCAL,       /* memory was short here */
+	MAILER_TROUBLES
+};
+
+#define MAILER_OUTCOMES  5  /* of a mail, as in enum smtp_outcome */
+#define MAILER_FATES     5  /* of a recipient, as in the engine */
+#define MAILER_LATENCIES 20 /* steps of the delivery times, the last without an end */
+
+/* What went over a mailer since the start. */
+struct mailer_counts {
+	uint64_t connections;                 /* opened */
+	uint64_t troubles[MAILER_TROUBLES];   /* sessions that failed */
+	uint64_t mails[MAILER_OUTCOMES];      /* by the best that a recipient of it met */
+	uint64_t recipients[MAILER_FATES];    /* one for each alert of a mail */
+	uint64_t latencies[MAILER_LATENCIES]; /* of the accepted ones: time since the alert was raised */
+	uint64_t latency_ms;                  /* their sum */
+};
+
 struct mailer_token;
 
 struct mailer {
@@ -91,6 +115,7 @@ struct mailer {
 	size_t nrings, rings_size;
 	size_t turn;                     /* of <rings>: where it goes on */
 	struct mailer *next;             /* the owner's list */
+	unsigned number;                 /* 1 and up: of those of the same name and address in the list */
 
 	unsigned active;                 /* connections that count against maxconn */
 	unsigned lingering;              /* connections that only wait for the reply to a final dot */
@@ -115,7 +140,7 @@ struct mailer {
 
 	char error[400];                 /* why a session failed last, printable; "" when none ever did */
 	uint64_t error_ms;
-	uint64_t sent, deferred, failed; /* recipients: accepted, tries to be repeated, refused or given up after a try */
+	struct mailer_counts counts;
 	size_t in_flight;                /* recipients on its connections */
 };
 

@@ -91,6 +91,7 @@ struct connection *connection_new(struct engine *e, struct mailer *m, uint64_t n
 		return NULL;
 	}
 	mailer_opened(m, &c->session);
+	m->counts.connections++;
 	return c;
 }
 
@@ -162,6 +163,7 @@ static void connection_failed(struct engine *e, struct connection *c, const stru
 	struct failure f = failure_of_session(ev, &c->mailer->settings, c->session.ready);
 
 	mailer_ended(c->mailer, &c->session);
+	engine_count_trouble(c->mailer, ev);
 	snprintf(c->reason, sizeof(c->reason), "%s at %s%s%s", mailers_error_text(ev->error),
 	         smtp_stage_name(ev->stage), ev->reply[0] ? ": " : "", ev->reply);
 	c->failed = f.charges;

@@ -103,6 +103,7 @@ static enum mailers_error engine_raise_ready(struct engine *e, struct engine_pro
 	e->stats.dropped++;
 	e->stats.recipients += proxy->nrcpt;
 	e->stats.lost += proxy->nrcpt;
+	proxy->unready++;
 	engine_log(e, ALERT_LEVEL_ERR, "mailers: %s: an alert is lost: %s", name, reason);
 	return error;
 }
@@ -117,6 +118,7 @@ enum mailers_error engine_raise(struct engine *e, struct engine_proxy *proxy, ui
 
 	if (!engine_proxy_wants(proxy, what->level))
 		return MAILERS_OK;
+	engine_count_alert(proxy, what->level);
 	error = engine_raise_ready(e, proxy, name);
 	if (error)
 		return error;

@@ -8,6 +8,7 @@
  *   engine_route.c    a proxy's way to a mailer or a group: drops and expiry
  *   engine_limit.c    how many mails a recipient may get
  *   engine_drain.c    the end of the process
+ *   engine_count.c    what is counted for the metrics and the status page
  *   engine_record.c   the last alerts and their fate
  *   engine_show.c     tables of what goes on
  *   engine_command.c  flush, pause, resume
@@ -70,6 +71,8 @@ struct engine_proxy {
 	uint32_t limit_per_ms;
 	uint32_t max_age_ms;
 	bool ready;                 /* engine_proxy_ready() was called */
+	uint64_t alerts[ALERT_LEVEL_DEBUG + 1]; /* raised, by level, once each */
+	uint64_t unready;           /* of these: lost for want of routes */
 	struct engine_member *members;
 	size_t nmembers;
 	struct engine_route *routes;
@@ -123,6 +126,12 @@ enum engine_fate {
 	ENGINE_FATES
 };
 
+/* Mails of one minute. */
+struct engine_minute {
+	uint64_t minute;                /* of the host's clock */
+	uint64_t accepted, refused, deferred; /* deferred: and returned, or unknown whether accepted */
+};
+
 /* What became of an alert on one of its ways. */
 struct engine_record {
 	struct queue_alert *alert;      /* a reference */
@@ -151,6 +160,7 @@ struct engine {
 	size_t nslots, nconnections;
 	char *token;
 	struct engine_stats stats;
+	struct engine_minute minutes[ENGINE_MINUTES]; /* a ring: minute modulo ENGINE_MINUTES */
 	struct {
 		struct engine_record ring[ENGINE_SHOW_ALERTS];
 		size_t first, count;
@@ -203,6 +213,21 @@ bool engine_drain_over(const struct engine *e, uint64_t now_ms);
 void engine_log_free(struct engine *e);
 /* Is there place for lines that must not be lost, half of the log kept for the others? */
 bool engine_log_room(const struct engine *e);
+
+/* engine_count.c. Nothing of it allocates. An alert of <p> was raised. */
+void engine_count_alert(struct engine_proxy *p, enum alert_level level);
+/* A recipient of <env> met its fate with, or before, <m>. */
+void engine_count_fate(struct engine *e, struct mailer *m, const struct queue_envelope *env, enum engine_fate fate,
+                       uint64_t now_ms);
+/* All verdicts on a mail over <m> have come. */
+void engine_count_mail(struct engine *e, struct mailer *m, const struct smtp_verdict *verdicts, size_t n,
+                       uint64_t now_ms);
+/* A session with <m> failed. */
+void engine_count_trouble(struct mailer *m, const struct smtp_client_event *ev);
+/* In milliseconds: the end of step <i> of mailer_counts.latencies, but the last. */
+uint32_t engine_count_latency(size_t i);
+/* The mails of minute <minute>; NULL when none were counted, or longer ago than ENGINE_MINUTES. */
+const struct engine_minute *engine_count_minute(const struct engine *e, uint64_t minute);
 
 /* engine_record.c */
 void engine_record_add(struct engine *e, struct engine_route *r, struct queue_alert *alert);

@@ -99,12 +99,17 @@ enum mailers_error engine_proxy_add(struct engine *e, const struct engine_proxy_
 static struct mailer *engine_mailer(struct engine *e, const struct mailer_settings *settings)
 {
 	struct mailer **end = &e->mailers, *m;
+	unsigned number = 1;
 
 	for (; *end; end = &(*end)->next) {
 		if (mailer_same(*end, settings))
 			return *end;
+		number += !strcmp((*end)->settings.name, settings->name) &&
+		          !strcmp((*end)->settings.address, settings->address);
 	}
 	m = mailer_new(settings);
+	if (m)
+		m->number = number;
 	*end = m;
 	return m;
 }

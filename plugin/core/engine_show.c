@@ -84,13 +84,16 @@ static struct engine_show_queue engine_show_queued(const struct engine *e, const
 static void engine_show_mailer(const struct engine *e, const struct mailer *m, struct buffer *out, uint64_t now_ms)
 {
 	struct engine_show_queue q = engine_show_queued(e, m);
+	const uint64_t *to = m->counts.recipients;
 	char name[SHOW_NAME + 1], address[SHOW_NAME + 1], oldest[32], error[32];
 
 	buffer_printf(out, "%-16s %-24s %-7s %5u %7zu %6zu %8llu %8llu %7llu %7llu %7s %7s ",
 	              engine_show_name(name, m->settings.name), engine_show_name(address, m->settings.address),
 	              m->suspended ? "PAUSED" : mailer_state_name(m->state), m->active + m->lingering, q.queued,
-	              m->in_flight, (unsigned long long)m->sent, (unsigned long long)m->deferred,
-	              (unsigned long long)m->failed, (unsigned long long)q.dropped,
+	              m->in_flight, (unsigned long long)to[ENGINE_FATE_ACCEPTED],
+	              (unsigned long long)to[ENGINE_FATE_DEFERRED],
+	              (unsigned long long)(to[ENGINE_FATE_REFUSED] + to[ENGINE_FATE_GIVEN_UP] + to[ENGINE_FATE_ABANDONED]),
+	              (unsigned long long)q.dropped,
 	              engine_show_age(oldest, sizeof(oldest), q.oldest_ms, now_ms),
 	              engine_show_age(error, sizeof(error), m->error[0] ? m->error_ms : UINT64_MAX, now_ms));
 	engine_show_text(out, m->error[0] ? m->error : "-");

@@ -138,23 +138,11 @@ static enum engine_fate flight_end(const struct engine *e, const struct flight *
 	return ENGINE_FATE_DEFERRED;
 }
 
-/* A recipient of <env> meets its fate: all counters. */
+/* A recipient of <env> meets its fate. */
 static void flight_tally(struct engine *e, const struct queue_envelope *env, const struct engine_member *m,
-                         enum engine_fate fate, const char *answer)
+                         enum engine_fate fate, const char *answer, uint64_t now_ms)
 {
-	uint64_t *const totals[ENGINE_FATES] = {
-		[ENGINE_FATE_ACCEPTED] = &e->stats.accepted,   [ENGINE_FATE_REFUSED] = &e->stats.refused,
-		[ENGINE_FATE_GIVEN_UP] = &e->stats.given_up,   [ENGINE_FATE_ABANDONED] = &e->stats.abandoned,
-		[ENGINE_FATE_DEFERRED] = &e->stats.deferred,
-	};
-	uint64_t *own = &m->mailer->failed;
-
-	if (fate == ENGINE_FATE_ACCEPTED)
-		own = &m->mailer->sent;
-	else if (fate == ENGINE_FATE_DEFERRED)
-		own = &m->mailer->deferred;
-	*own += env->nalerts;
-	*totals[fate] += env->nalerts;
+	engine_count_fate(e, m->mailer, env, fate, now_ms);
 	engine_record_fate(e, env, m, fate, answer);
 }
 
@@ -166,7 +154,7 @@ static void flight_count(struct engine *e, struct flight *f, size_t i, enum engi
 
 	v->outcome = fate == ENGINE_FATE_DEFERRED ? QUEUE_DEFERRED : QUEUE_DONE;
 	v->until_ms = flight_next_try(e, f, i, now_ms);
-	flight_tally(e, f->env, f->member, fate, why);
+	flight_tally(e, f->env, f->member, fate, why, now_ms);
 }
 
 static const char *flight_why(const struct smtp_verdict *v)
@@ -229,12 +217,11 @@ static void flight_verdict(struct engine *e, struct flight *f, const struct smtp
 	own->outcome = failure_of_recipient(v[i].outcome);
 	switch (v[i].outcome) {
 	case SMTP_OUTCOME_ACCEPTED:
-		flight_tally(e, f->env, f->member, ENGINE_FATE_ACCEPTED, why);
+		flight_tally(e, f->env, f->member, ENGINE_FATE_ACCEPTED, why, now_ms);
 		flight_accepted(f, i, now_ms);
-		e->stats.folded += f->env->nalerts > 1 ? f->env->nalerts : 0;
 		break;
 	case SMTP_OUTCOME_REFUSED:
-		flight_tally(e, f->env, f->member, ENGINE_FATE_REFUSED, why);
+		flight_tally(e, f->env, f->member, ENGINE_FATE_REFUSED, why, now_ms);
 		break;
 	case SMTP_OUTCOME_UNKNOWN:
 		f->unknown = true;
@@ -255,6 +242,7 @@ bool flight_answer(struct engine *e, struct flight *f, const struct smtp_verdict
 	size_t i;
 
 	f->answered = true;
+	engine_count_mail(e, f->member->mailer, verdicts, f->env->nrcpt, now_ms);
 	flight_log_verdicts(e, f, verdicts, now_ms);
 	for (i = 0; i < f->env->nrcpt; i++) {
 		flight_verdict(e, f, verdicts, i, now_ms);
@@ -300,7 +288,7 @@ void flight_give_up(struct engine *e, struct queue_envelope *env, enum engine_fa
 		if (env->attempts[i] > fate.attempts)
 			fate.attempts = env->attempts[i];
 		env->verdicts[i].outcome = QUEUE_DONE;
-		flight_tally(e, env, m, end, why);
+		flight_tally(e, env, m, end, why, now_ms);
 	}
 	flight_log(e, env, m, &fate, now_ms);
 	queue_settle(e->queue, env);
