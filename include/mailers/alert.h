@@ -83,9 +83,15 @@ struct alert_origin {
 	const char *info;                   /* raw check output, NULL or "" without; may hold any byte but NUL */
 };
 
+enum alert_change { /* what an alert tells */
+	ALERT_CHANGE_DOWN = 0, ALERT_CHANGE_UP, ALERT_CHANGE_DRAIN, ALERT_CHANGE_CHECK,
+	ALERT_CHANGES
+};
+
 struct alert_text {
 	enum alert_level level;
 	enum alert_kind kind;
+	enum alert_change change;
 };
 
 /* Composes the legacy text of <event> at <origin> into <out> (appended). Returns true and fills *<what>
@@ -110,6 +116,8 @@ void alert_compose_found(enum server_state state, bool drain, const struct alert
 
 /* "alert", "notice" …; NULL-safe lookups from HAProxy's names, UNKNOWN for an unknown or NULL name. */
 const char *alert_level_name(enum alert_level level);
+/* "down", "up", "drain", "check". */
+const char *alert_change_name(enum alert_change change);
 enum server_state server_state_from_name(const char *name);
 enum check_result check_result_from_name(const char *name);
 

@@ -25,6 +25,11 @@ static const char *const alert_level_names[] = {
 	[ALERT_LEVEL_INFO] = "info",       [ALERT_LEVEL_DEBUG] = "debug",
 };
 
+static const char *const alert_change_names[] = {
+	[ALERT_CHANGE_DOWN] = "down",   [ALERT_CHANGE_UP] = "up",
+	[ALERT_CHANGE_DRAIN] = "drain", [ALERT_CHANGE_CHECK] = "check",
+};
+
 static const char *const server_state_names[] = {
 	[SERVER_STATE_UNKNOWN] = NULL,       [SERVER_STATE_STOPPED] = "STOPPED",
 	[SERVER_STATE_STARTING] = "STARTING", [SERVER_STATE_RUNNING] = "RUNNING",
@@ -63,6 +68,11 @@ static size_t alert_lookup(const char *const *names, size_t n, const char *name)
 const char *alert_level_name(enum alert_level level)
 {
 	return (size_t)level < ALERT_COUNT(alert_level_names) ? alert_level_names[level] : "unknown";
+}
+
+const char *alert_change_name(enum alert_change change)
+{
+	return (size_t)change < ALERT_COUNT(alert_change_names) ? alert_change_names[change] : "unknown";
 }
 
 enum server_state server_state_from_name(const char *name)
@@ -172,6 +182,11 @@ static enum alert_level alert_state_level(enum server_state state, bool was_leav
 	return state == SERVER_STATE_STOPPED && !was_leaving ? ALERT_LEVEL_ALERT : ALERT_LEVEL_NOTICE;
 }
 
+static enum alert_change alert_state_change(enum server_state state)
+{
+	return state == SERVER_STATE_STOPPED ? ALERT_CHANGE_DOWN : ALERT_CHANGE_UP;
+}
+
 static bool alert_compose_state(const struct alert_event *event, const struct alert_origin *origin,
                                 struct alert_text *what, struct buffer *out)
 {
@@ -182,6 +197,7 @@ static bool alert_compose_state(const struct alert_event *event, const struct al
 	    !alert_state_words[state])
 		return false;
 	what->kind = ALERT_KIND_STATE;
+	what->change = alert_state_change(state);
 	what->level = alert_state_level(state, was_leaving);
 	alert_add_state(out, state, origin);
 	if (event->has_check) {
@@ -206,6 +222,7 @@ static bool alert_compose_admin(const struct alert_event *event, const struct al
 	if (event->new_admin & maint || event->old_admin & drain || !(event->new_admin & drain))
 		return false;
 	what->kind = ALERT_KIND_STATE;
+	what->change = ALERT_CHANGE_DRAIN;
 	what->level = ALERT_LEVEL_NOTICE;
 	alert_add_server(out, origin);
 	buffer_puts(out, "enters drain state");
@@ -227,6 +244,7 @@ static bool alert_compose_check(const struct alert_event *event, const struct al
 	bool good = check->cur >= check->rise;
 
 	what->kind = ALERT_KIND_CHECK;
+	what->change = ALERT_CHANGE_CHECK;
 	what->level = ALERT_LEVEL_INFO;
 	buffer_puts(out, check->agent ? "Agent check for " : "Health check for ");
 	buffer_puts(out, origin->backup ? "backup server " : "server ");
@@ -263,6 +281,7 @@ void alert_compose_found(enum server_state state, bool drain, const struct alert
 	bool stopped = state == SERVER_STATE_STOPPED;
 
 	what->kind = ALERT_KIND_STATE;
+	what->change = drain ? ALERT_CHANGE_DRAIN : alert_state_change(state);
 	if (drain) {
 		what->level = ALERT_LEVEL_NOTICE;
 		alert_add_server(out, origin);

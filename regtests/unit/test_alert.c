@@ -309,6 +309,15 @@ static const struct row check_rows[] = {
 	  "Health check for server be/s1 failed, reason: Layer4 timeout, status: 0/2 DOWN" },
 };
 
+static enum alert_change change_of(const char *text)
+{
+	if (strstr(text, " check for "))
+		return ALERT_CHANGE_CHECK;
+	if (strstr(text, " enters drain state"))
+		return ALERT_CHANGE_DRAIN;
+	return strstr(text, " is DOWN") ? ALERT_CHANGE_DOWN : ALERT_CHANGE_UP;
+}
+
 static void check_row(const struct row *row, enum alert_kind kind)
 {
 	struct alert_text what = { .level = (enum alert_level)99, .kind = (enum alert_kind)99 };
@@ -325,6 +334,8 @@ static void check_row(const struct row *row, enum alert_kind kind)
 		         row->text ? row->text : "(no mail)");
 	if (mailed && (what.level != row->level || what.kind != kind))
 		fail_msg("%s: level %d kind %d, want level %d kind %d", row->name, what.level, what.kind, row->level, kind);
+	if (mailed)
+		assert_int_equal(what.change, change_of(text));
 	free(text);
 }
 
@@ -541,6 +552,7 @@ static void alert__found_state__has_no_cause(void **state)
 		assert_string_equal(text, rows[i].text);
 		assert_int_equal(what.level, rows[i].level);
 		assert_int_equal(what.kind, ALERT_KIND_STATE);
+		assert_int_equal(what.change, change_of(text));
 		free(text);
 	}
 }
@@ -554,6 +566,9 @@ static void alert__names__are_looked_up_both_ways(void **state)
 		assert_string_equal(alert_level_name((enum alert_level)i), levels[i]);
 	assert_string_equal(alert_level_name((enum alert_level)8), "unknown");
 	assert_string_equal(alert_level_name((enum alert_level)-1), "unknown");
+	assert_string_equal(alert_change_name(ALERT_CHANGE_DOWN), "down");
+	assert_string_equal(alert_change_name(ALERT_CHANGE_CHECK), "check");
+	assert_string_equal(alert_change_name(ALERT_CHANGES), "unknown");
 	assert_int_equal(server_state_from_name("STOPPED"), SERVER_STATE_STOPPED);
 	assert_int_equal(server_state_from_name("STARTING"), SERVER_STATE_STARTING);
 	assert_int_equal(server_state_from_name("RUNNING"), SERVER_STATE_RUNNING);
