@@ -7,7 +7,7 @@
  * Invariants: the client is acknowledged a record's plaintext when that record has left to its last byte,
  * neither before (its final dot could still be here) nor later (a server can answer a record, and the
  * records behind it be lost); records leave in the order of <records>; after the session failed, nothing
- * but its alert leaves.
+ * but its alert leaves; after the client took back what was encrypted, nothing at all.
  *
  * Called by connection.c, and by tests with a tls_api of their own. It knows nothing of OpenSSL.
  */
@@ -218,10 +218,22 @@ static bool wire_encrypt(struct wire *w)
 	return true;
 }
 
+/* Has the client taken back what was encrypted for it (a mail that is given back)? It says no more then, and a
+ * record cannot be left out: all that has not left stays here.
+ */
+static bool wire_is_mute(const struct wire *w)
+{
+	const char *data;
+
+	return smtp_client_peek(w->client, &data) < w->pending;
+}
+
 /* May anything leave? A broken session's alert may, as long as the server is there. */
 static bool wire_writes(const struct wire *w)
 {
-	return w->session && !w->eof && (w->state == WIRE_BROKEN || !wire_over(w));
+	if (!w->session || w->eof)
+		return false;
+	return w->state == WIRE_BROKEN || (!wire_over(w) && !wire_is_mute(w));
 }
 
 size_t wire_peek(struct wire *w, const char **data)
@@ -282,7 +294,7 @@ enum smtp_client_want wire_want(struct wire *w)
 	want = smtp_client_want(w->client);
 	if (want == SMTP_CLIENT_WANT_CLOSE)
 		return want;
-	return w->state == WIRE_SECURE ? want : SMTP_CLIENT_WANT_READ;
+	return w->state == WIRE_SECURE && want != SMTP_CLIENT_WANT_WRITE ? want : SMTP_CLIENT_WANT_READ;
 }
 
 size_t wire_need(const struct wire *w)

@@ -50,6 +50,7 @@ struct dialogue {
 	struct buffer in, heard, out; /* the server's: bytes, plaintext of this step, bytes to the client */
 	bool tls;
 	bool submitted, ended, goodbye;
+	bool stays;                   /* no QUIT after the mail */
 	enum smtp_client_event_type last;
 	enum smtp_client_stage stage;
 	enum smtp_outcome outcome;    /* of the mail */
@@ -97,7 +98,7 @@ static void dialogue_events(struct dialogue *d)
 	if (!d->submitted && smtp_client_accepts(d->client)) {
 		assert_int_equal(smtp_client_submit(d->client, &envelope, 2), MAILERS_OK);
 		d->submitted = true;
-	} else if (smtp_client_want(d->client) == SMTP_CLIENT_WANT_SUBMIT) {
+	} else if (!d->stays && smtp_client_want(d->client) == SMTP_CLIENT_WANT_SUBMIT) {
 		smtp_client_quit(d->client, 2);
 	}
 }
@@ -267,6 +268,58 @@ static void dialogue__server_dies_after_the_dot__unknown(void **state)
 	dialogue_free(&d);
 }
 
+/* Sends all but the last <rest> bytes of what there is; the server gets it. */
+static void dialogue_send(struct dialogue *d, size_t rest)
+{
+	const char *data;
+	size_t n = wire_peek(d->wire, &data);
+
+	assert_true(n > rest);
+	buffer_add(&d->in, data, n - rest);
+	wire_ack(d->wire, n - rest, 3);
+}
+
+/* A mail that was given back is tried again elsewhere. Its ciphertext, left half by a socket that took no more,
+ * went on its way all the same, and the server delivered it too.
+ */
+static void dialogue__given_back_as_ciphertext__does_not_leave(void **state)
+{
+	static const struct step chunks[] = {
+		{ "<H>", "220 mx ESMTP\r\n" },
+		{ "EHLO me\r\n", "250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n" },
+		{ "MAIL FROM:<f@x>\r\nRCPT TO:<r@x>\r\n", "250 ok\r\n250 ok\r\n" },
+		{ "BDAT 18 LAST\r\n" MESSAGE, "250 taken\r\n" },
+		{ "MAIL FROM:<f@x>\r\nRCPT TO:<r@x>\r\nBDAT 18 LAST\r\n" MESSAGE, "" }, /* it takes its time */
+		{ NULL, NULL },
+	};
+	struct dialogue d;
+	const char *data;
+	size_t most = SIZE_MAX;
+
+	(void)state;
+	dialogue_new(&d, chunks, SMTP_TLS_IMPLICIT);
+	d.stays = true;
+	dialogue_run(&d, SIZE_MAX, SIZE_MAX);
+	assert_int_equal(d.outcome, SMTP_OUTCOME_ACCEPTED);
+	assert_int_equal(smtp_client_submit(d.client, &envelope, 4), MAILERS_OK);
+	dialogue_send(&d, 0);
+	server_hear(&d);
+	assert_int_equal(smtp_client_submit(d.client, &envelope, 5), MAILERS_OK);
+	dialogue_send(&d, 1);
+	assert_int_equal(wire_want(d.wire), SMTP_CLIENT_WANT_WRITE);
+	smtp_client_tick(d.client, 10005);
+	dialogue_events(&d);
+	assert_int_equal(d.outcome, SMTP_OUTCOME_RETURNED);
+	assert_int_equal(wire_want(d.wire), SMTP_CLIENT_WANT_READ);
+	assert_int_equal(wire_peek(d.wire, &data), 0);
+	server_say(&d, "250 ok\r\n250 ok\r\n250 taken\r\n"); /* to the one before it */
+	assert_true(dialogue_move(&d, SIZE_MAX, &most));
+	assert_int_equal(d.outcome, SMTP_OUTCOME_ACCEPTED);
+	assert_int_equal(d.last, SMTP_EVENT_CLOSED);
+	assert_int_equal(wire_want(d.wire), SMTP_CLIENT_WANT_CLOSE);
+	dialogue_free(&d);
+}
+
 static void starttls__plain_bytes_with_the_reply__session_fails(void **state)
 {
 	static const struct step injects[] = {
@@ -324,6 +377,7 @@ int main(void)
 		cmocka_unit_test(dialogue__each_kind_and_piece__mail_is_taken),
 		cmocka_unit_test(dialogue__cut_at_each_byte__unknown_only_behind_the_dot),
 		cmocka_unit_test(dialogue__server_dies_after_the_dot__unknown),
+		cmocka_unit_test(dialogue__given_back_as_ciphertext__does_not_leave),
 		cmocka_unit_test(starttls__plain_bytes_with_the_reply__session_fails),
 		cmocka_unit_test(handshake__ends_or_is_none__failed_at_tls),
 	};
