@@ -1,13 +1,14 @@
 -- cli - commands on HAProxy's command line: `show mailers` and `mailers ...`.
 --
--- HAProxy runs them in the state and on the thread that serves the line, and in every state they must be the same. They ask the
--- engine, wake the host, and touch no connection. HAProxy gives no permission level to commands of Lua, so those that change
--- something are off unless the settings allow them.
+-- HAProxy runs them in the state and on the thread that serves the line, and in every state they must be the
+-- same. They ask the engine, wake the host, and touch no connection. HAProxy gives no permission level to
+-- commands of Lua, so those that change something are off unless the settings allow them.
 local POLL_MS = 50    -- a test's lines are looked for
 local STILL_MS = 3000 -- a line that the test goes on: HAProxy's `stats timeout` ends a line that is silent
 local TEST_MS = 60000 -- for one test
 
-local OFF = "not allowed here: HAProxy knows no permission level for it; write commands = true into the settings file\n"
+local OFF = "not allowed here: HAProxy knows no permission level for it; write commands = true into the " ..
+	"settings file\n"
 local OLD = "not with this HAProxy, which may crash when the client of a waiting Lua command goes away; " ..
 	"update it (2.8.15, 3.0.9, 3.1.6 or newer), or use mailers-send\n"
 local NONE = "no such mailer: give the id of a mailer line, or proxy/id; see show mailers\n"
@@ -31,7 +32,7 @@ return function(engine, wake)
 			end
 			local count = engine[verb](name)
 			wake()
-			applet:send(count == 0 and NONE or ("%d %s %s\n"):format(count, count == 1 and "mailer" or "mailers", done))
+			applet:send(count == 0 and NONE or ("%d mailer%s %s\n"):format(count, count == 1 and "" or "s", done))
 		end
 	end
 
@@ -56,7 +57,8 @@ return function(engine, wake)
 		end
 		test:close()
 		wake() -- its connections, if there are any left, are to be ended
-		applet:send(over and ("test: %s\n"):format(result) or ("test: no end after %d s\n"):format(TEST_MS // 1000))
+		result = over and result or ("no end after %d s"):format(TEST_MS // 1000)
+		applet:send(("test: %s\n"):format(result))
 	end
 
 	local function test_mailer(applet, _, _, proxy, mailer)
@@ -81,9 +83,14 @@ return function(engine, wake)
 		core.register_cli(path, ("%-40s: %s"):format(usage, what), answer)
 	end
 
-	register({ "show", "mailers" }, "show mailers [alerts]", "mail servers of email alerts | the last alerts' fate", show)
-	register({ "mailers", "test" }, "mailers test <proxy> [<mailer>]", "send a test mail, and print the dialogue", test_mailer)
-	register({ "mailers", "flush" }, "mailers flush [<mailer>]", "try now what waits to be tried again", changes("flush", "flushed"))
-	register({ "mailers", "pause" }, "mailers pause [<mailer>]", "open no connection until it is resumed", changes("pause", "paused"))
-	register({ "mailers", "resume" }, "mailers resume [<mailer>]", "end that", changes("resume", "resumed"))
+	register({ "show", "mailers" }, "show mailers [alerts]",
+		"mail servers of email alerts | the last alerts' fate", show)
+	register({ "mailers", "test" }, "mailers test <proxy> [<mailer>]",
+		"send a test mail, and print the dialogue", test_mailer)
+	register({ "mailers", "flush" }, "mailers flush [<mailer>]",
+		"try now what waits to be tried again", changes("flush", "flushed"))
+	register({ "mailers", "pause" }, "mailers pause [<mailer>]",
+		"open no connection until it is resumed", changes("pause", "paused"))
+	register({ "mailers", "resume" }, "mailers resume [<mailer>]",
+		"end that", changes("resume", "resumed"))
 end

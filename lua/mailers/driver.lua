@@ -1,14 +1,15 @@
 -- driver - the tasks that wait: one dispatcher, one watchdog, and a worker for each connection at a time.
 --
--- The engine decides what is done; the tasks wait for it. A worker serves one slot of the engine's, again and again: a
--- Lua task that ends costs a full garbage collection when it had a socket. Lua tasks are preempted between any two
--- instructions, so queues and counters live in C. A connection is known by its handle, which is never used again: whoever comes late
--- to one, a worker that was replaced or the watchdog, finds that the engine and the tables here know it no more.
+-- The engine decides what is done; the tasks wait for it. A worker serves one slot of the engine's, again and
+-- again: a Lua task that ends costs a full garbage collection when it had a socket. Lua tasks are preempted
+-- between any two instructions, so queues and counters live in C. A connection is known by its handle, which
+-- is never used again: whoever comes late to one, a worker that was replaced or the watchdog, finds that the
+-- engine and the tables here know it no more.
 --
--- An error ends no task: it is logged and the task goes on, after a pause. A task that HAProxy ended, or that hangs, is
--- replaced: a worker by the watchdog, when it does not release its connection after that was cut, the dispatcher when it
--- does not hear, and the watchdog by revive(), when nobody has ticked for seconds. One that comes back after that sees that
--- its place is taken, and ends.
+-- An error ends no task: it is logged and the task goes on, after a pause. A task that HAProxy ended, or that
+-- hangs, is replaced: a worker by the watchdog, when it does not release its connection after that was cut,
+-- the dispatcher when it does not hear, and the watchdog by revive(), when nobody has ticked for seconds. One
+-- that comes back after that sees that its place is taken, and ends.
 local TICK_MS = 100       -- how late a deadline may be noticed
 local PAUSE_MS = 1000     -- after an error, so that it cannot spin
 local CALL_MS = 250       -- how late another thread's call is noticed when there is no work
@@ -258,8 +259,8 @@ return function(engine, socket, new_hold, find_servers)
 		return busy or again or unheard > 0
 	end
 
-	-- Waits for work. Under lua-load-per-thread the command line of another thread cannot ring: where it may change something, its
-	-- calls are looked for.
+	-- Waits for work. Under lua-load-per-thread the command line of another thread cannot ring: where it
+	-- may change something, its calls are looked for.
 	local function wait()
 		if core.thread == 0 or not engine.commands() then
 			hear(alarm)

@@ -1,12 +1,14 @@
 -- hold - keeps a stopping HAProxy for what is queued, and ends that in time.
 --
--- A HAProxy that was told to stop goes as soon as no thread has a task to run and no connection is open; what Lua's tasks
--- wait for does not count. So a connection that leads nowhere (hold.c) is held while anything is queued and nothing else is
--- open, and at the latest when work lasts longer than a tick: one for each stretch of work, not for each alert. From the
--- event to the connection tasks wake each other without a wait, so a stop cannot come in between.
+-- A HAProxy that was told to stop goes as soon as no thread has a task to run and no connection is open; what
+-- Lua's tasks wait for does not count. So a connection that leads nowhere (hold.c) is held while anything is
+-- queued and nothing else is open, and at the latest when work lasts longer than a tick: one for each stretch
+-- of work, not for each alert. From the event to the connection tasks wake each other without a wait, so a
+-- stop cannot come in between.
 --
--- Nobody tells Lua of the stop: while there is work, the watchdog looks. It begins the drain; when the time for it is over, or
--- HAProxy strikes (hard-stop-after ends our connections, a second before the process), what is left is logged and the hold goes.
+-- Nobody tells Lua of the stop: while there is work, the watchdog looks. It begins the drain; when the time
+-- for it is over, or HAProxy strikes (hard-stop-after ends our connections, a second before the process),
+-- what is left is logged and the hold goes.
 local LOOK_TICKS = 5   -- between two looks: each costs some 20 microseconds
 local GRACE_TICKS = 30 -- a holder that does not hear for so long is gone
 local LEVEL_WARNING = 4
@@ -33,8 +35,8 @@ return function(engine, socket, tools)
 		engine.drain(struck)
 	end
 
-	-- Holds until it is released, or until HAProxy ends the connection. Returns whether it connected, and whether HAProxy
-	-- ended it though it had not been idle for as long as a socket may.
+	-- Holds until it is released, or until HAProxy ends the connection. Returns whether it connected, and
+	-- whether HAProxy ended it though it had not been idle for as long as a socket may.
 	local function keep()
 		local held, address = engine.hold()
 		if not held then

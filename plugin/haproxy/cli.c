@@ -1,6 +1,6 @@
 /*
- * cli - see cli.h. A text is built under the lock and pushed after it, from a userdata: pushing may raise, and must
- * not leak it.
+ * cli - see cli.h. A text is built under the lock and pushed after it, from a userdata: pushing may raise,
+ * and must not leak it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -155,8 +155,8 @@ static int cli_test(lua_State *L)
 	return 2;
 }
 
-/* may_follow(version): does that HAProxy bear it when the client of a waiting Lua command goes away? Those before these releases wake a
- * command that they have freed.
+/* may_follow(version): does that HAProxy bear it when the client of a waiting Lua command goes away? Those
+ * before these releases wake a command that they have freed.
  */
 static int cli_may_follow(lua_State *L)
 {

@@ -3,10 +3,11 @@
  * chroot without /proc tells a socket's number. Both calls are only for connections that have to be cut:
  * a walk costs a system call for each open descriptor.
  *
- * A socket that is connecting has a local name, which Lua does not learn, and no peer's name yet. The
- * kernel tells where it goes by sock_diag (diag.h), with its inode; and the inode tells that it is of this process. HAProxy may have
- * others that go there, a health check or a client's connection to the same mail server: so the caller notes, just
- * before it connects, which sockets are on that way already, and the oldest of the rest is its own.
+ * A socket that is connecting has a local name, which Lua does not learn, and no peer's name yet. The kernel
+ * tells where it goes by sock_diag (diag.h), with its inode; and the inode tells that it is of this process.
+ * HAProxy may have others that go there, a health check or a client's connection to the same mail server: so
+ * the caller notes, just before it connects, which sockets are on that way already, and the oldest of the
+ * rest is its own.
  */
 #include <arpa/inet.h>
 #include <errno.h>

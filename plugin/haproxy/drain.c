@@ -1,6 +1,6 @@
 /*
- * drain - see drain.h. When to drain is lua/mailers/hold.lua's, what it means for queue and connections is the engine's;
- * here is the clock, and the last resort when no task of Lua runs any more.
+ * drain - see drain.h. When to drain is lua/mailers/hold.lua's, what it means for queue and connections is
+ * the engine's; here is the clock, and the last resort when no task of Lua runs any more.
  */
 #include <poll.h>
 #include <string.h>
@@ -35,11 +35,11 @@ static int drain_begin(lua_State *L)
 	if (e) {
 		engine_stats(e, &stats);
 		if (struck)
-			engine_log(e, ALERT_LEVEL_WARNING, "mailers: HAProxy ends its connections (hard-stop-after), queued "
-			           "alerts: %zu", stats.queued);
+			engine_log(e, ALERT_LEVEL_WARNING, "mailers: HAProxy ends its connections "
+			           "(hard-stop-after), queued alerts: %zu", stats.queued);
 		else
-			engine_log(e, ALERT_LEVEL_NOTICE, "mailers: HAProxy stops, queued alerts: %zu, time for them: %u.%us",
-			           stats.queued, ms / 1000, ms % 1000 / 100);
+			engine_log(e, ALERT_LEVEL_NOTICE, "mailers: HAProxy stops, queued alerts: %zu, time for "
+			           "them: %u.%us", stats.queued, ms / 1000, ms % 1000 / 100);
 		instance_drain(now, ms);
 	}
 	instance_unlock();
@@ -89,7 +89,7 @@ static bool drain_write(const char *text, uint64_t until_ms)
 	       write(STDERR_FILENO, line, len) == (ssize_t)len;
 }
 
-/* __gc of the object in the registry. Also runs in a master process, which has the engine but never ticked. */
+/* __gc of the object in the registry. It runs in a master process too, which has the engine but never ticked. */
 static int drain_exit(lua_State *L)
 {
 	uint64_t now = instance_now(), until = now + DRAIN_EXIT_MS;

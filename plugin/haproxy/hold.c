@@ -1,8 +1,9 @@
 /*
- * hold - see hold.h. Called by lua/mailers/hold.lua, which waits on the connection; what is done while it holds is the
- * driver's.
+ * hold - see hold.h. Called by lua/mailers/hold.lua, which waits on the connection; what is done while it
+ * holds is the driver's.
  *
- * The descriptors are made when they are needed, so that neither a master process nor a child of it shares them.
+ * The descriptors are made when they are needed, so that neither a master process nor a child of it shares
+ * them.
  */
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,7 +13,7 @@
 #define HOLD_METATABLE "haproxy-mailers.hold"
 
 struct hold {
-	int ends[2]; /* HAProxy sends its descriptor into the first, where it stays unread in the second; -1: closed */
+	int ends[2]; /* what HAProxy sends into the first stays unread in the second; -1: closed */
 };
 
 static int hold_close(lua_State *L)

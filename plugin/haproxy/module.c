@@ -16,8 +16,8 @@ __attribute__((visibility("default"))) int luaopen_mailers_engine(lua_State *L);
 
 #define MODULE_CLAIMED "haproxy-mailers.claimed" /* registry: some copy of the module serves this state */
 
-/* Is this the first copy of the module in this Lua state? A copy at another place has statics of its own; the state they share tells
- * them apart.
+/* Is this the first copy of the module in this Lua state? A copy at another place has statics of its own; the
+ * state they share tells them apart.
  */
 static bool module_is_first(lua_State *L)
 {

@@ -50,7 +50,7 @@ static int transport_push_read(lua_State *L, size_t n, bool exact)
 	return 2;
 }
 
-/* Pushes what <handle> wants. The bytes to write are copied in two steps, as making room for them may raise. */
+/* Pushes what <handle> wants. The bytes to write are copied in two steps: making room for them may raise. */
 static int transport_next(lua_State *L, lua_Integer handle)
 {
 	struct engine *e = instance_lock();
@@ -83,8 +83,8 @@ static int transport_next(lua_State *L, lua_Integer handle)
 	return 2;
 }
 
-/* connect(): handle, slot and address of a connection to open, or nil when there is none now. Of two connections that are open at
- * the same time the slots differ; they are small numbers and used again.
+/* connect(): handle, slot and address of a connection to open, or nil when there is none now. Of two
+ * connections that are open at the same time the slots differ; they are small numbers and used again.
  */
 static int transport_connect(lua_State *L)
 {
@@ -258,8 +258,8 @@ static int transport_connecting(lua_State *L)
 	return 1;
 }
 
-/* abort(address, others): ends the connection of HAProxy's that is still connecting there and began next after connecting()
- * told <others>; false when it found none.
+/* abort(address, others): ends the connection of HAProxy's that is still connecting there and began next
+ * after connecting() told <others>; false when it found none.
  */
 static int transport_abort(lua_State *L)
 {

@@ -1,8 +1,9 @@
 /*
  * transport - the engine's connections as Lua functions: what the driver calls between its waits.
  *
- * A connection is a handle, a number that is never used again: a call that comes late, for a connection that was
- * released, does nothing and answers "close". Each function that moves a connection on returns what it wants next:
+ * A connection is a handle, a number that is never used again: a call that comes late, for a connection that
+ * was released, does nothing and answers "close". Each function that moves a connection on returns what it
+ * wants next:
  *   "write", bytes    send them, then sent(handle, n)
  *   "read", n         receive n bytes, then received(handle, bytes), or ended(handle)
  *   "line", n, most   the same for n bytes, and those after them up to a line's end, or <most> in all: how many
