@@ -15,6 +15,10 @@
 
 #include "smtp_client_internal.h"
 
+/* What an attempt is answered with (RFC 4954 section 4). */
+#define SMTP_AUTH_CHALLENGE 334
+#define SMTP_AUTH_SUCCESS   235
+
 /* A repeated response is seen by its beginning: as many bytes. */
 #define SMTP_AUTH_ECHO_MIN 8
 
@@ -139,7 +143,7 @@ static void smtp_auth_step(struct smtp_client *c, const struct smtp_reply *reply
 	enum mailers_error error;
 
 	smtp_auth_forget(c);
-	if (reply->code != 334 || reply->lines > 1) {
+	if (reply->code != SMTP_AUTH_CHALLENGE || reply->lines > 1) {
 		smtp_auth_cancel(c, MAILERS_ERR_PROTOCOL, "not a challenge of AUTH");
 		return;
 	}
@@ -152,7 +156,7 @@ static void smtp_auth_step(struct smtp_client *c, const struct smtp_reply *reply
 
 static void smtp_auth_accepted(struct smtp_client *c, const struct smtp_reply *reply, uint64_t now_ms)
 {
-	if (reply->code != 235) {
+	if (reply->code != SMTP_AUTH_SUCCESS) {
 		smtp_session_fail(c, MAILERS_ERR_PROTOCOL, reply);
 		return;
 	}
@@ -208,4 +212,11 @@ void smtp_auth_mask(const struct smtp_client *c, char *text, size_t len)
 		n = smtp_auth_echo(c, text + i, len - i);
 		memset(text + i, '*', n);
 	}
+}
+
+void smtp_auth_mask_reply(const struct smtp_client *c, struct smtp_reply *reply)
+{
+	/* Those two are read by sasl, and shown nowhere. */
+	if (reply->code != SMTP_AUTH_CHALLENGE && reply->code != SMTP_AUTH_SUCCESS)
+		smtp_auth_mask(c, reply->text, reply->len);
 }

@@ -147,8 +147,8 @@ static size_t smtp_client_read(struct smtp_client *c, const char *data, size_t l
 		smtp_output_heard(c, p->reply.len);
 	else if (data[took - 1] == '\n')
 		smtp_output_heard(c, p->ended_len);
-	if (p->error || (p->complete && p->reply.code >= 400))
-		smtp_auth_mask(c, p->reply.text, p->reply.len);
+	if (p->error || p->complete)
+		smtp_auth_mask_reply(c, &p->reply);
 	if (p->error)
 		smtp_session_garbage(c, &p->reply);
 	else if (p->complete)

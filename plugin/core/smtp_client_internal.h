@@ -205,8 +205,11 @@ void smtp_auth_begin(struct smtp_client *c, const char *ehlo);
 void smtp_auth_reply(struct smtp_client *c, const struct smtp_reply *reply, uint64_t now_ms);
 void smtp_auth_end(struct smtp_client *c);
 
-/* Overwrites the last response where <text> repeats it. */
+/* Overwrites the last response where <text> repeats it. The second: in any reply but what sasl reads; one without a
+ * code is no reply at all.
+ */
 void smtp_auth_mask(const struct smtp_client *c, char *text, size_t len);
+void smtp_auth_mask_reply(const struct smtp_client *c, struct smtp_reply *reply);
 
 /* smtp_transaction.c. The oldest transaction in flight, NULL without one. */
 struct smtp_transaction *smtp_transaction_head(const struct smtp_client *c);

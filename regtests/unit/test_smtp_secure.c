@@ -182,6 +182,10 @@ static const struct script auths[] = {
 	  "E failed permanent@AUTH[500 what / is AUTH PLAIN ****************?]\n" },
 	{ "repeated in part", AUTH, PLAIN "S 500 AHVzZXIAcG AHVzZXIA AHVzZXI\n"
 	  "E failed permanent@AUTH[500 ********** ******** AHVzZXI]\n" },
+	{ "repeated in a success that is none", AUTH, PLAIN "S 250 AUTH PLAIN AHVzZXIAcGFzcw==?\n"
+	  "E failed protocol@AUTH[250 AUTH PLAIN ****************?]\n" },
+	{ "repeated in a wrong challenge", AUTH, PLAIN "S 354 AUTH PLAIN AHVzZXIAcGFzcw==?\nC *\n"
+	  "S 501 no\nE failed protocol@AUTH[not a challenge of AUTH]\n" },
 	{ "repeated in what is no reply", ODD | AUTH, PLAIN "S what is AHVzZXIAcGFzcw==\n"
 	  "E failed protocol@AUTH[what is ****************]\n" },
 	{ "a short one", AUTH, LOGIN "S 334 VXNlcm5hbWU6\nC dXNlcg==\nS 334 UGFzc3dvcmQ6\nC cGFzcw==\n"
