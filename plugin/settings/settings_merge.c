@@ -426,10 +426,20 @@ void settings_finish(struct settings *s)
 		finish_scope(s, &s->proxies[i]);
 }
 
+/* Could no mechanism take <token> for that of <c>? One that is not tried is refused by no server, and would stay. */
+static const char *merge_unfit_token(const struct settings_credentials *c, const char *token)
+{
+	struct sasl_credentials renewed = c->c;
+
+	renewed.token = token;
+	return sasl_unfit(SASL_OAUTHBEARER, &renewed, NULL) ? sasl_unfit(SASL_XOAUTH2, &renewed, NULL) : NULL;
+}
+
 bool settings_token_read(const struct settings *s, const struct sasl_credentials *credentials, char *out,
                          char *reason)
 {
 	const struct settings_credentials *c = s ? s->credentials : NULL;
+	const char *unfit;
 
 	while (c && &c->c != credentials)
 		c = c->next;
@@ -438,5 +448,9 @@ bool settings_token_read(const struct settings *s, const struct sasl_credentials
 		         "the token is not from a file, and cannot be read again; write token_file");
 		return false;
 	}
-	return settings_secret_again(s, c->secret, out, reason);
+	if (!settings_secret_again(s, c->secret, out, reason))
+		return false;
+	unfit = merge_unfit_token(c, out);
+	return !unfit || settings_refuse(s, reason, "token_file", "%.200s: %s; write the token alone into it",
+	                                 c->secret->file, unfit);
 }

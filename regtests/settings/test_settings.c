@@ -543,6 +543,11 @@ static void token__that_was_renewed__is_read(void **state)
 	assert_true(settings_token_read(s, m.credentials, out, reason));
 	assert_string_equal(out, "second-" SECRET);
 	assert_false(settings_token_read(s, other.credentials, out, reason));
+	/* It was taken, AUTH fitted no more, and as no server refused it the file was never read again. */
+	file_write(token, "Bearer third-" SECRET "\n");
+	assert_false(settings_token_read(s, m.credentials, out, reason));
+	assert_non_null(strstr(reason, "holds a byte that none has"));
+	assert_null(strstr(reason, SECRET));
 	assert_int_equal(chmod(token, 0604), 0);
 	assert_false(settings_token_read(s, m.credentials, out, reason));
 	assert_non_null(strstr(reason, "world-readable"));
