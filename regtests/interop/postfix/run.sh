@@ -50,7 +50,7 @@ postfix__an_address_list__reaches_all_of_it() {
 	equal "${to//\\/}" "$(header To "$second")"
 	equal '[HAProxy Alert] Server www/s1 is DOWN' "$(header Subject "$third" | sed 's/,.*//')"
 	equal 8bit "$(header Content-Transfer-Encoding "$third")"
-	site_said 'www/s1 via mta .*: accepted for 3 recipients after .*: 250 2\.0\.0 Ok: queued as'
+	site_said 'www/s1 via mta .*: accepted for 3 recipients after .*: 250 2\.0\.0 Ok: [0-9]+ bytes queued as'
 	site_servers up
 	site_arrive 2 "$ops" "$second" "$third"
 	equal '[HAProxy Alert] Server www/s1 is UP' "$(header Subject "$third" | sed 's/,.*//')"
@@ -102,6 +102,9 @@ accepted() {
 
 postfix_log_has() { [ "$(grep -Ec -e "$2" "$TMPDIR/postfix/log")" -ge "$1" ]; }
 
+# Doubles are no more than mails: what counts is that each is there.
+distinct_reach() { [ "$(site_compare "$ops" | cut -d ' ' -f 3)" -ge "$1" ]; }
+
 postfix__stopped_in_a_storm__gets_all_of_it() {
 	local name mails distinct unknown before
 
@@ -114,7 +117,7 @@ postfix__stopped_in_a_storm__gets_all_of_it() {
 	site_servers up
 	sinkctl copy wait mails 400 "$WAIT_S" > /dev/null
 	mta_start
-	until_true "$WAIT_S" site_mails_reach 400 "$ops"
+	until_true "$WAIT_S" distinct_reach 400
 	site_stop
 	read -r name mails distinct < <(site_compare "$ops")
 	equal "ops@example.org 400" "$name $distinct"
