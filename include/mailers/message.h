@@ -4,8 +4,9 @@
  *
  *   From: <from>
  *   To: <to>
+ *   Cc: <cc>                                        (left out without one)
  *   Date: <date>                                    (left out without one)
- *   Subject: [HAProxy Alert] <text>
+ *   Subject: [HAProxy Alert] <text>                 (or <subject>, without the words before it)
  *   Message-ID: <<message_id>>
  *   MIME-Version: 1.0
  *   Content-Type: text/plain; charset=us-ascii      (utf-8 when from, to or text holds a byte above 127)
@@ -16,6 +17,10 @@
  * Line ends are CRLF only. No byte of a field can start a line: CR, LF and every other control
  * byte but TAB becomes a space; all other bytes are written as they are, in headers too. LF alone ends a line of
  * <body>, where each line is cleaned and broken like <text>.
+ *
+ * With <encode> subject and body are ASCII whatever their text: the subject by encoded words where it has to be, and
+ * a body with another byte, or with a line that is too long, as quoted-printable (see mime.h); the charset is then
+ * utf-8. So the mail needs no 8BITMIME of any server. Addresses stay as they are.
  *
  * A line of up to MESSAGE_LINE_MAX bytes is never folded. A longer one is broken like this, and never
  * inside of a UTF-8 character:
@@ -29,6 +34,7 @@
 #ifndef MAILERS_MESSAGE_H
 #define MAILERS_MESSAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <mailers/buffer.h>
@@ -43,6 +49,9 @@ struct message_fields {
 	const char *text;       /* the alert's text: subject and body */
 	const char *message_id; /* without <>, the same at each try; without it the header is left out */
 	const char *body;       /* NULL: <text>; else lines, and <text> is the subject alone */
+	const char *subject;    /* NULL: <text>, with the words before it */
+	const char *cc;         /* header value; left out without one */
+	bool encode;            /* the mail is to be ASCII, but for its addresses */
 };
 
 /* Appends the message to <out>, which must be at the start of a line; it ends with <text> or <body>, CRLF CRLF

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <mailers/message.h>
+#include <mailers/mime.h>
 
 #define MESSAGE_CHAR_MAX 4 /* bytes of the longest UTF-8 character */
 
@@ -23,8 +24,9 @@ static const struct message_header {
 } message_headers[] = {
 	{ "From: ", offsetof(struct message_fields, from), "", false },
 	{ "To: ", offsetof(struct message_fields, to), "", false },
+	{ "Cc: ", offsetof(struct message_fields, cc), "", true },
 	{ "Date: ", offsetof(struct message_fields, date), "", true },
-	{ "Subject: [HAProxy Alert] ", offsetof(struct message_fields, text), "", false },
+	{ NULL, 0, NULL, false }, /* the subject */
 	{ "Message-ID: <", offsetof(struct message_fields, message_id), ">", true },
 };
 
@@ -159,6 +161,32 @@ static void message_put_body(struct buffer *out, const char *text, size_t len)
 	buffer_puts(out, "\r\n");
 }
 
+/* The subject, through <line>. */
+static void message_put_subject(const struct message_fields *fields, struct buffer *line, struct buffer *out)
+{
+	static const char name[] = "Subject: ";
+	size_t len = sizeof(name) - 1;
+
+	buffer_clear(line);
+	buffer_puts(line, name);
+	if (fields->subject) {
+		message_clean(line, fields->subject, strlen(fields->subject));
+	} else {
+		buffer_puts(line, "[HAProxy Alert] ");
+		message_clean(line, message_field(fields, offsetof(struct message_fields, text)),
+		              strlen(message_field(fields, offsetof(struct message_fields, text))));
+	}
+	if (buffer_error(line))
+		return;
+	if (!fields->encode || !mime_header_needs(line->data + len, line->len - len)) {
+		message_put_header(out, line->data, line->len);
+		return;
+	}
+	buffer_puts(out, name);
+	mime_header_words(line->data + len, line->len - len, len, out);
+	buffer_puts(out, "\r\n");
+}
+
 /* The headers from fields, each through <line>. */
 static void message_put_fields(const struct message_fields *fields, struct buffer *line, struct buffer *out)
 {
@@ -167,6 +195,12 @@ static void message_put_fields(const struct message_fields *fields, struct buffe
 	const char *value;
 
 	for (; h < end; h++) {
+		if (!h->name) {
+			message_put_subject(fields, line, out);
+			if (buffer_error(line))
+				return;
+			continue;
+		}
 		value = message_field(fields, h->field);
 		if (h->optional && !*value)
 			continue;
@@ -181,7 +215,8 @@ static void message_put_fields(const struct message_fields *fields, struct buffe
 }
 
 /* The body, line by line through <line>. */
-static void message_put_lines(const struct message_fields *fields, struct buffer *line, struct buffer *out)
+static void message_put_lines(const struct message_fields *fields, bool quoted, struct buffer *line,
+                              struct buffer *out)
 {
 	const char *text = fields->body, *end;
 
@@ -193,16 +228,29 @@ static void message_put_lines(const struct message_fields *fields, struct buffer
 		message_clean(line, text, end ? (size_t)(end - text) : strlen(text));
 		if (buffer_error(line))
 			return;
-		message_put_body(out, line->data, line->len);
+		if (quoted)
+			mime_body_line(line->data, line->len, out);
+		else
+			message_put_body(out, line->data, line->len);
 		if (!end)
 			return;
 	}
 }
 
+/* Is there a byte above 127 in what is written as it is, or was before it was encoded? */
+static bool message_is_high(const struct message_fields *fields)
+{
+	return message_has_high_byte(fields->from) || message_has_high_byte(fields->to) ||
+	       message_has_high_byte(fields->cc) || message_has_high_byte(fields->text) ||
+	       message_has_high_byte(fields->body) || message_has_high_byte(fields->subject);
+}
+
 void message_build(const struct message_fields *fields, struct buffer *out)
 {
-	bool high = message_has_high_byte(fields->from) || message_has_high_byte(fields->to) ||
-	            message_has_high_byte(fields->text) || message_has_high_byte(fields->body);
+	const char *body = fields->body ? fields->body : message_field(fields, offsetof(struct message_fields, text));
+	bool quoted = fields->encode && mime_body_needs(body, MESSAGE_LINE_MAX);
+	bool high = message_is_high(fields);
+	const char *encoding = quoted ? "quoted-printable" : high && !fields->encode ? "8bit" : "7bit";
 	struct buffer line = { 0 };
 
 	message_put_fields(fields, &line, out);
@@ -214,8 +262,8 @@ void message_build(const struct message_fields *fields, struct buffer *out)
 	              "Content-Transfer-Encoding: %s\r\n"
 	              "Auto-Submitted: auto-generated\r\n"
 	              "\r\n",
-	              high ? "utf-8" : "us-ascii", high ? "8bit" : "7bit");
-	message_put_lines(fields, &line, out);
+	              high ? "utf-8" : "us-ascii", encoding);
+	message_put_lines(fields, quoted, &line, out);
 	buffer_puts(out, "\r\n");
 end:
 	/* The caller looks at <out> alone. */

@@ -401,6 +401,66 @@ static void message__longer_than_the_native_limit__is_sent_whole(void **state)
 	free(build(&fields, NULL));
 }
 
+static void check_encoded(const struct message_fields *fields, const char *expected)
+{
+	struct buffer out = { 0 };
+	char *text;
+
+	message_build(fields, &out);
+	text = buffer_steal(&out, NULL);
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+static void message__encode__is_ascii_whatever_the_texts(void **state)
+{
+	struct message_fields fields = {
+		.from = "f@x", .to = "t@x", .cc = "c@x, d@x", .text = "t", .subject = "Stra\303\237e zu, alles steht",
+		.body = "1.\tna\303\257ve = ja \n.\n", .encode = true,
+	};
+	char row[MESSAGE_LINE_MAX + 2] = "";
+
+	(void)state;
+	check_encoded(&fields, "From: f@x\r\nTo: t@x\r\nCc: c@x, d@x\r\n"
+	              "Subject: =?utf-8?Q?Stra=C3=9Fe_zu,_alles_steht?=\r\n"
+	              "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+	              "Content-Transfer-Encoding: quoted-printable\r\nAuto-Submitted: auto-generated\r\n\r\n"
+	              "1.\tna=C3=AFve =3D ja=20\r\n.\r\n\r\n\r\n");
+	fields.subject = "plain = 1";
+	fields.body = "x = 1";
+	fields.cc = NULL;
+	check_encoded(&fields, "From: f@x\r\nTo: t@x\r\nSubject: plain = 1\r\n"
+	              "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n"
+	              "Content-Transfer-Encoding: 7bit\r\nAuto-Submitted: auto-generated\r\n\r\nx = 1\r\n\r\n");
+	fields.subject = NULL;
+	fields.text = "\303\237";
+	check_encoded(&fields, "From: f@x\r\nTo: t@x\r\nSubject: =?utf-8?Q?[HAProxy_Alert]_=C3=9F?=\r\n"
+	              "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+	              "Content-Transfer-Encoding: 7bit\r\nAuto-Submitted: auto-generated\r\n\r\nx = 1\r\n\r\n");
+	memset(row, 'a', MESSAGE_LINE_MAX + 1);
+	fields.text = "t";
+	fields.body = row;
+	{
+		struct buffer out = { 0 };
+
+		message_build(&fields, &out);
+		buffer_add(&out, "", 1);
+		assert_non_null(strstr(out.data, "Content-Transfer-Encoding: quoted-printable\r\n"));
+		buffer_free(&out);
+	}
+}
+
+/* The words before the text are not put before a subject that somebody wrote, and no field begins a line. */
+static void message__subject_and_cc__begin_no_line(void **state)
+{
+	struct message_fields fields = { .from = "f", .to = "t", .text = "x", .subject = "a\r\nBcc: b", .cc = "c\nd" };
+
+	(void)state;
+	check_encoded(&fields, "From: f\r\nTo: t\r\nCc: c d\r\nSubject: a  Bcc: b\r\n"
+	              "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n"
+	              "Content-Transfer-Encoding: 7bit\r\nAuto-Submitted: auto-generated\r\n\r\nx\r\n\r\n");
+}
+
 static void message__appended__leaves_what_was_there(void **state)
 {
 	struct buffer out = { 0 };
@@ -506,6 +566,8 @@ int main(void)
 		cmocka_unit_test(message__long_list_without_spaces__is_folded_after_commas),
 		cmocka_unit_test(message__body_of_its_own__is_lines_below_the_subject),
 		cmocka_unit_test(message__longer_than_the_native_limit__is_sent_whole),
+		cmocka_unit_test(message__encode__is_ascii_whatever_the_texts),
+		cmocka_unit_test(message__subject_and_cc__begin_no_line),
 		cmocka_unit_test(message__appended__leaves_what_was_there),
 		cmocka_unit_test(message__allocation_or_limit_fails__is_an_error_of_out),
 		cmocka_unit_test(message__dot_stuff__doubles_dots_at_line_starts),
