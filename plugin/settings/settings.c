@@ -5,6 +5,7 @@
  * Lua errors jump: everything that reads Lua's values runs in one protected call, and what it allocates hangs
  * on the struct settings, which the caller of that call frees.
  */
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,8 +110,16 @@ const char *settings_warning(const struct settings *s, size_t n)
 
 /* --- the file --- */
 
+/* May the piece of the file behind <near> be a part of a secret? Punctuation, and <eof> without quotes, are none. */
+static bool settings_near_tells(const char *near)
+{
+	for (near += strlen(" near "); *near == '\''; near++)
+		;
+	return strpbrk(near, "\"[") || (near[-1] == '\'' && (isalnum((unsigned char)*near) || *near == '_'));
+}
+
 /* Lua's message is "file:line: text", the file shortened when it is long. A piece of the file that it repeats
- * may be a password that was written with one quote: what looks like a text is left out.
+ * may be of a password that was written with one quote, or with none: it is left out.
  */
 static void settings_refuse_lua(struct settings_run *run, const char *message)
 {
@@ -121,7 +130,7 @@ static void settings_refuse_lua(struct settings_run *run, const char *message)
 	if (!strncmp(message, run->s->path, len) && message[len] == ':')
 		message += len + 1;
 	near = strstr(message, " near ");
-	n = near && strpbrk(near, "\"[") ? (int)(near - message) : (int)strlen(message);
+	n = near && settings_near_tells(near) ? (int)(near - message) : (int)strlen(message);
 	snprintf(run->reason, SETTINGS_REASON_MAX, "%.200s:%s%.*s; correct the file", run->s->path,
 	         strchr("0123456789", *message) ? "" : " ", n > 600 ? 600 : n, message);
 	settings_clean(run->reason);
