@@ -51,9 +51,15 @@ local on_accept = {
 	forward = function(t, s) forward(s, t.path) end,
 }
 
--- Ends what is open, then listens (or not) in the new way.
+-- Ends what is open, then listens (or not) in the new way. From one text to another nothing ends: a check on its way would
+-- meet a reset in place of either answer.
 function target:answer(mode, settings)
+	if mode == "reply" and self.mode == "reply" then
+		self.text, self.at_once = settings.text, settings.at_once
+		return
+	end
 	self:close()
+	self.mode = mode
 	for key, value in pairs(settings or {}) do self[key] = value end
 	if mode == "refuse" then return end
 	self.listener = assert(netlab.bind("127.0.0.1", self.port))
@@ -74,7 +80,7 @@ function target:close()
 	if self.listener then loop.forget(self.listener) end
 	for _, s in ipairs(self.connections) do s:close() end
 	self.listener, self.connections = nil, {}
-	self.text, self.at_once, self.path = nil, nil, nil
+	self.text, self.at_once, self.path, self.mode = nil, nil, nil, nil
 end
 
 function target:free()
