@@ -44,6 +44,7 @@ struct engine_proxy;
 #define ENGINE_MAILERS_MAX  64         /* of one proxy */
 #define ENGINE_SHOW_ALERTS  100        /* of the last alerts the fate is remembered */
 #define ENGINE_MINUTES      60         /* of the last minutes the mails are counted */
+#define ENGINE_OUTAGES      10000      /* servers that are known to be down; more are counted */
 #define ENGINE_REASON_MAX   768        /* holds every reason uncut: MAILBOX_REASON_SIZE, a name, a key */
 
 struct engine_settings {
@@ -190,6 +191,32 @@ void engine_show_mailers(const struct engine *e, struct buffer *out, uint64_t no
  * first.
  */
 void engine_show_alerts(const struct engine *e, struct buffer *out, uint64_t now_ms);
+
+/* --- servers that are down (engine_outage.c) --- */
+
+struct engine_outage;
+
+/* Server <name> ("proxy/server") of <proxy> is down since <since_ms>, whether or not that is mailed; <why>
+ * is a short text, "" for none. To be told when it goes down, and the end when it is down no longer (up, in
+ * maintenance, deleted). Returns what engine_outage_end() is told then, NULL too: that one is counted but
+ * not listed.
+ */
+struct engine_outage *engine_outage_begin(struct engine *e, struct engine_proxy *proxy, const char *name,
+                                          const char *why, uint64_t since_ms);
+void engine_outage_end(struct engine *e, struct engine_proxy *proxy, struct engine_outage *outage);
+
+/* --- metrics and status page (engine_metrics.c, engine_status.c) --- */
+
+/* Appends what was counted since the start, in Prometheus' text format 0.0.4. UTF-8, whatever the names
+ * hold; errors are those of <out>. Proxies of one name would be one series: a host has none.
+ */
+void engine_metrics(const struct engine *e, struct buffer *out, uint64_t now_ms);
+/* Appends one JSON object (RFC 8259) with what the status page shows; doc/operators.md tells its members.
+ * The same holds.
+ */
+#define ENGINE_STATUS_DOWN  200 /* servers that are down, the last of them; the count is of all */
+#define ENGINE_STATUS_TEXT  400 /* bytes of an alert's text */
+void engine_status_json(const struct engine *e, struct buffer *out, uint64_t now_ms);
 
 /* --- commands (engine_command.c) --- */
 

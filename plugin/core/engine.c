@@ -34,6 +34,7 @@ struct engine *engine_new(const struct engine_settings *settings)
 		e->limits.bytes = ENGINE_ROUTE_BYTES;
 	e->max_age_ms = settings->max_age_ms ? settings->max_age_ms : ENGINE_MAX_AGE_MS;
 	e->expiry_ms = UINT64_MAX;
+	list_init(&e->outages.list);
 	e->queue = queue_new();
 	e->token = engine_copy(settings->token);
 	if (!e->queue || !e->token) {
@@ -53,6 +54,7 @@ void engine_free(struct engine *e)
 	engine_slot_free(e);
 	engine_test_free_all(e);
 	engine_record_free(e);
+	engine_outage_free(e);
 	queue_free(e->queue);
 	for (p = e->proxies; p; p = next_proxy) {
 		next_proxy = p->next;

@@ -36,7 +36,8 @@ static void engine_count_delivery(struct mailer_counts *c, uint64_t ms)
 	c->latency_ms += ms;
 }
 
-static void engine_count_accepted(struct engine *e, struct mailer *m, const struct queue_envelope *env, uint64_t now_ms)
+static void engine_count_accepted(struct engine *e, struct mailer *m, const struct queue_envelope *env,
+                                  uint64_t now_ms)
 {
 	size_t i;
 
@@ -49,8 +50,8 @@ static void engine_count_accepted(struct engine *e, struct mailer *m, const stru
 		e->stats.folded += env->nalerts;
 }
 
-void engine_count_fate(struct engine *e, struct mailer *m, const struct queue_envelope *env, enum engine_fate fate,
-                       uint64_t now_ms)
+void engine_count_fate(struct engine *e, struct mailer *m, const struct queue_envelope *env,
+                       enum engine_fate fate, uint64_t now_ms)
 {
 	uint64_t *const totals[ENGINE_FATES] = {
 		[ENGINE_FATE_ACCEPTED] = &e->stats.accepted,   [ENGINE_FATE_REFUSED] = &e->stats.refused,

@@ -9,6 +9,9 @@
  *   engine_limit.c    how many mails a recipient may get
  *   engine_drain.c    the end of the process
  *   engine_count.c    what is counted for the metrics and the status page
+ *   engine_outage.c   servers that are down
+ *   engine_metrics.c  the counters in Prometheus' text format
+ *   engine_status.c   what the status page shows, as JSON
  *   engine_record.c   the last alerts and their fate
  *   engine_show.c     tables of what goes on
  *   engine_command.c  flush, pause, resume
@@ -28,6 +31,8 @@
 #include <mailers/engine.h>
 #include <mailers/smtp_client.h>
 #include <mailers/wire.h>
+
+#include "list.h"
 
 /* A mailer of a proxy. */
 struct engine_member {
@@ -73,6 +78,7 @@ struct engine_proxy {
 	bool ready;                 /* engine_proxy_ready() was called */
 	uint64_t alerts[ALERT_LEVEL_DEBUG + 1]; /* raised, by level, once each */
 	uint64_t unready;           /* of these: lost for want of routes */
+	size_t down;                /* its servers that are down now */
 	struct engine_member *members;
 	size_t nmembers;
 	struct engine_route *routes;
@@ -132,6 +138,13 @@ struct engine_minute {
 	uint64_t accepted, refused, deferred; /* deferred: and returned, or unknown whether accepted */
 };
 
+struct engine_outage {
+	struct list link;               /* of engine.outages, in the order of their telling */
+	uint64_t since_ms;
+	const char *name, *why;         /* in <bytes> */
+	char bytes[];
+};
+
 /* What became of an alert on one of its ways. */
 struct engine_record {
 	struct queue_alert *alert;      /* a reference */
@@ -161,6 +174,10 @@ struct engine {
 	char *token;
 	struct engine_stats stats;
 	struct engine_minute minutes[ENGINE_MINUTES]; /* a ring: minute modulo ENGINE_MINUTES */
+	struct {
+		struct list list;       /* the newest last */
+		size_t listed, count;   /* count: those of which there is no record, too */
+	} outages;
 	struct {
 		struct engine_record ring[ENGINE_SHOW_ALERTS];
 		size_t first, count;
@@ -217,8 +234,8 @@ bool engine_log_room(const struct engine *e);
 /* engine_count.c. Nothing of it allocates. An alert of <p> was raised. */
 void engine_count_alert(struct engine_proxy *p, enum alert_level level);
 /* A recipient of <env> met its fate with, or before, <m>. */
-void engine_count_fate(struct engine *e, struct mailer *m, const struct queue_envelope *env, enum engine_fate fate,
-                       uint64_t now_ms);
+void engine_count_fate(struct engine *e, struct mailer *m, const struct queue_envelope *env,
+                       enum engine_fate fate, uint64_t now_ms);
 /* All verdicts on a mail over <m> have come. */
 void engine_count_mail(struct engine *e, struct mailer *m, const struct smtp_verdict *verdicts, size_t n,
                        uint64_t now_ms);
@@ -234,9 +251,24 @@ void engine_record_add(struct engine *e, struct engine_route *r, struct queue_al
 /* A recipient of <env> met this fate. */
 void engine_record_fate(struct engine *e, const struct queue_envelope *env, const struct engine_member *m,
                         enum engine_fate fate, const char *answer);
-/* Recipients for which it waited when it was dropped. */
-size_t engine_record_lost(const struct engine *e, const struct engine_record *record);
+/* Where its recipients are: how many "accepted", "refused", "given-up", "abandoned", "dropped", "deferred"
+ * (they wait, and were tried), "queued", in this order.
+ */
+#define ENGINE_RECORD_WORDS 7
+const char *engine_record_word(size_t i);
+void engine_record_count(const struct engine *e, const struct engine_record *record, unsigned *counts);
 void engine_record_free(struct engine *e);
+
+/* engine_show.c. What waits for a mailer. */
+struct engine_show_queue {
+	size_t queued;
+	uint64_t dropped, oldest_ms; /* UINT64_MAX: nothing waits */
+};
+struct engine_show_queue engine_show_queued(const struct engine *e, const struct mailer *m);
+const char *engine_show_state(const struct mailer *m); /* "UP", "FAILING", "DOWN", "PAUSED" */
+
+/* engine_outage.c */
+void engine_outage_free(struct engine *e);
 
 /* engine_token.c. Looks whether a session failed because of its token. */
 void engine_token_failed(struct mailer *m, const struct smtp_client_event *ev);

@@ -1,11 +1,13 @@
 /*
- * engine_record - the last alerts, and what became of each, for `show mailers alerts`.
+ * engine_record - the last alerts, and what became of each, for `show mailers alerts` and the
+ * status page.
  *
  * A ring of ENGINE_SHOW_ALERTS records, one for each way of an alert, in the order of raising. A record
  * keeps a reference to its alert: so nothing is copied when an alert is raised, and one that nobody else
  * holds while recipients still wait for it was dropped.
  *
- * Called by engine.c when an alert is raised, by flight_fate.c with fates, and by engine_show.c.
+ * Called by engine.c when an alert is raised, by flight_fate.c with fates, and by engine_show.c
+ * and engine_status.c.
  */
 #include <stdio.h>
 #include <string.h>
@@ -65,7 +67,8 @@ void engine_record_fate(struct engine *e, const struct queue_envelope *env, cons
 	}
 }
 
-size_t engine_record_lost(const struct engine *e, const struct engine_record *record)
+/* Recipients for which it waited when it was dropped. */
+static size_t engine_record_lost(const struct engine *e, const struct engine_record *record)
 {
 	size_t i, holders = 0, settled = 0;
 
@@ -74,6 +77,29 @@ size_t engine_record_lost(const struct engine *e, const struct engine_record *re
 	for (i = 0; i < ENGINE_FATES; i++)
 		settled += i == ENGINE_FATE_DEFERRED ? 0 : record->fates[i];
 	return record->alert->refs == holders ? record->route->proxy->nrcpt - settled : 0;
+}
+
+const char *engine_record_word(size_t i)
+{
+	static const char *const words[ENGINE_RECORD_WORDS] = {
+		"accepted", "refused", "given-up", "abandoned", "dropped", "deferred", "queued",
+	};
+
+	return words[i];
+}
+
+void engine_record_count(const struct engine *e, const struct engine_record *record, unsigned *counts)
+{
+	unsigned left = (unsigned)record->route->proxy->nrcpt;
+	size_t i;
+
+	memset(counts, 0, ENGINE_RECORD_WORDS * sizeof(*counts));
+	for (i = 0; i < ENGINE_FATE_DEFERRED; i++)
+		counts[i] = record->fates[i];
+	counts[ENGINE_FATE_DEFERRED] = (unsigned)engine_record_lost(e, record);
+	for (i = 0; i <= ENGINE_FATE_DEFERRED; i++)
+		left -= counts[i] < left ? counts[i] : left;
+	counts[record->fates[ENGINE_FATE_DEFERRED] ? 5 : 6] = left;
 }
 
 void engine_record_free(struct engine *e)

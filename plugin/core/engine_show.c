@@ -54,14 +54,8 @@ static const char *engine_show_age(char *out, size_t size, uint64_t since_ms, ui
 
 /* --- show mailers --- */
 
-/* What waits for a mailer. */
-struct engine_show_queue {
-	size_t queued;
-	uint64_t dropped, oldest_ms;
-};
-
 /* Alerts of a list of mailers are shown with the one that has them now. */
-static struct engine_show_queue engine_show_queued(const struct engine *e, const struct mailer *m)
+struct engine_show_queue engine_show_queued(const struct engine *e, const struct mailer *m)
 {
 	struct engine_show_queue sum = { .oldest_ms = UINT64_MAX };
 	struct queue_route_stats stats;
@@ -81,6 +75,11 @@ static struct engine_show_queue engine_show_queued(const struct engine *e, const
 	return sum;
 }
 
+const char *engine_show_state(const struct mailer *m)
+{
+	return m->suspended ? "PAUSED" : mailer_state_name(m->state);
+}
+
 static void engine_show_mailer(const struct engine *e, const struct mailer *m, struct buffer *out, uint64_t now_ms)
 {
 	struct engine_show_queue q = engine_show_queued(e, m);
@@ -89,7 +88,7 @@ static void engine_show_mailer(const struct engine *e, const struct mailer *m, s
 
 	buffer_printf(out, "%-16s %-24s %-7s %5u %7zu %6zu %8llu %8llu %7llu %7llu %7s %7s ",
 	              engine_show_name(name, m->settings.name), engine_show_name(address, m->settings.address),
-	              m->suspended ? "PAUSED" : mailer_state_name(m->state), m->active + m->lingering, q.queued,
+	              engine_show_state(m), m->active + m->lingering, q.queued,
 	              m->in_flight, (unsigned long long)to[ENGINE_FATE_ACCEPTED],
 	              (unsigned long long)to[ENGINE_FATE_DEFERRED],
 	              (unsigned long long)(to[ENGINE_FATE_REFUSED] + to[ENGINE_FATE_GIVEN_UP] + to[ENGINE_FATE_ABANDONED]),
@@ -116,23 +115,18 @@ void engine_show_mailers(const struct engine *e, struct buffer *out, uint64_t no
 /* "accepted", or with several recipients "accepted:2,refused:1"; what waits is "queued" or "deferred". */
 static void engine_show_fate(const struct engine *e, const struct engine_record *r, char *out, size_t size)
 {
-	static const char *const names[] = { "accepted", "refused", "given-up", "abandoned", "dropped", "deferred",
-	                                     "queued" };
-	unsigned n = (unsigned)r->route->proxy->nrcpt, counts[sizeof(names) / sizeof(*names)] = { 0 }, left = n;
+	unsigned n = (unsigned)r->route->proxy->nrcpt, counts[ENGINE_RECORD_WORDS];
 	size_t i, len = 0;
 
-	for (i = 0; i < ENGINE_FATE_DEFERRED; i++)
-		counts[i] = r->fates[i];
-	counts[ENGINE_FATE_DEFERRED] = (unsigned)engine_record_lost(e, r);
-	for (i = 0; i <= ENGINE_FATE_DEFERRED; i++)
-		left -= counts[i] < left ? counts[i] : left;
-	counts[r->fates[ENGINE_FATE_DEFERRED] ? 5 : 6] = left;
+	engine_record_count(e, r, counts);
 	out[0] = '\0';
-	for (i = 0; i < sizeof(names) / sizeof(*names) && len < size; i++) {
+	for (i = 0; i < ENGINE_RECORD_WORDS && len < size; i++) {
+		const char *word = engine_record_word(i);
+
 		if (counts[i] == n)
-			len += (size_t)snprintf(out + len, size - len, "%s", names[i]);
+			len += (size_t)snprintf(out + len, size - len, "%s", word);
 		else if (counts[i])
-			len += (size_t)snprintf(out + len, size - len, "%s%s:%u", len ? "," : "", names[i], counts[i]);
+			len += (size_t)snprintf(out + len, size - len, "%s%s:%u", len ? "," : "", word, counts[i]);
 	}
 }
 
