@@ -61,7 +61,14 @@ struct queue_alert {
 	char date[QUEUE_DATE_MAX]; /* RFC 5322 date of the event */
 	const char *name;          /* "proxy/server", for logs */
 	const char *text;          /* text of the mail */
+	const char *subject, *body, *to, *cc; /* as in queue_mail; in this object, too */
 	size_t size;               /* bytes of this object */
+};
+
+/* What a mail has instead of what is composed from its alert; NULL: nothing. */
+struct queue_mail {
+	const char *subject, *body;
+	const char *to, *cc;       /* header values */
 };
 
 /* A ring: the routes that have a ready lane for a mailer, or for a group. */
@@ -133,6 +140,10 @@ void queue_route_stats(const struct queue_route *route, struct queue_route_stats
 struct queue_alert *queue_alert_new(struct queue *q, uint64_t server, const char *name,
                                     const struct alert_text *what, const char *text, size_t text_len,
                                     const char *date, uint64_t now_ms);
+/* The same, with copies of what <mail> has. */
+struct queue_alert *queue_alert_new_mail(struct queue *q, uint64_t server, const char *name,
+                                         const struct alert_text *what, const char *text, size_t text_len,
+                                         const char *date, const struct queue_mail *mail, uint64_t now_ms);
 /* Gives up one reference; NULL is a no-op. */
 void queue_alert_release(struct queue_alert *alert);
 
@@ -143,6 +154,9 @@ void queue_alert_release(struct queue_alert *alert);
  */
 enum mailers_error queue_add(struct queue *q, struct queue_route *route, struct queue_alert *alert,
                              size_t *dropped);
+/* The same for those recipients alone whose wanted[index] is true: one at least. */
+enum mailers_error queue_add_some(struct queue *q, struct queue_route *route, struct queue_alert *alert,
+                                  const bool *wanted, size_t *dropped);
 
 /* Takes the next ready alert of <ring>, with every recipient of it whose lane stands at it, ready, in this
  * same ring. NULL when nothing is ready, or without memory (the lanes stay ready).

@@ -85,23 +85,44 @@ void queue_route_stats(const struct queue_route *route, struct queue_route_stats
 	stats->oldest_ms = oldest ? oldest->alert->raised_ms : UINT64_MAX;
 }
 
-struct queue_alert *queue_alert_new(struct queue *q, uint64_t server, const char *name,
-                                    const struct alert_text *what, const char *text, size_t text_len,
-                                    const char *date, uint64_t now_ms)
+/* Copies <text> to *<bytes>, and goes behind it; NULL stays. */
+static const char *queue_alert_put(char **bytes, const char *text, size_t len)
 {
-	size_t name_size = strlen(name) + 1, date_len = strlen(date);
-	size_t size = sizeof(struct queue_alert) + name_size + text_len + 1;
-	struct queue_alert *a = calloc(1, size);
+	char *copy = *bytes;
+
+	if (!text)
+		return NULL;
+	memcpy(copy, text, len);
+	*bytes += len + 1;
+	return copy;
+}
+
+static size_t queue_alert_size(const char *text)
+{
+	return text ? strlen(text) + 1 : 0;
+}
+
+struct queue_alert *queue_alert_new_mail(struct queue *q, uint64_t server, const char *name,
+                                         const struct alert_text *what, const char *text, size_t text_len,
+                                         const char *date, const struct queue_mail *mail, uint64_t now_ms)
+{
+	const char *const extra[] = { mail->subject, mail->body, mail->to, mail->cc };
+	size_t date_len = strlen(date), size = sizeof(struct queue_alert) + strlen(name) + 1 + text_len + 1, i;
+	struct queue_alert *a;
 	char *bytes;
 
+	for (i = 0; i < sizeof(extra) / sizeof(*extra); i++)
+		size += queue_alert_size(extra[i]);
+	a = calloc(1, size);
 	if (!a)
 		return NULL;
 	bytes = (char *)(a + 1);
-	memcpy(bytes, name, name_size);
-	a->name = bytes;
-	bytes += name_size;
-	memcpy(bytes, text, text_len);
-	a->text = bytes;
+	a->name = queue_alert_put(&bytes, name, strlen(name));
+	a->text = queue_alert_put(&bytes, text, text_len);
+	a->subject = queue_alert_put(&bytes, mail->subject, mail->subject ? strlen(mail->subject) : 0);
+	a->body = queue_alert_put(&bytes, mail->body, mail->body ? strlen(mail->body) : 0);
+	a->to = queue_alert_put(&bytes, mail->to, mail->to ? strlen(mail->to) : 0);
+	a->cc = queue_alert_put(&bytes, mail->cc, mail->cc ? strlen(mail->cc) : 0);
 	if (date_len >= sizeof(a->date))
 		date_len = sizeof(a->date) - 1;
 	memcpy(a->date, date, date_len);
@@ -112,6 +133,15 @@ struct queue_alert *queue_alert_new(struct queue *q, uint64_t server, const char
 	a->what = *what;
 	a->size = size;
 	return a;
+}
+
+struct queue_alert *queue_alert_new(struct queue *q, uint64_t server, const char *name,
+                                    const struct alert_text *what, const char *text, size_t text_len,
+                                    const char *date, uint64_t now_ms)
+{
+	static const struct queue_mail none = { NULL, NULL, NULL, NULL };
+
+	return queue_alert_new_mail(q, server, name, what, text, text_len, date, &none, now_ms);
 }
 
 void queue_alert_release(struct queue_alert *alert)
@@ -193,7 +223,6 @@ static void queue_delivery_begin(struct queue *q, struct queue_delivery *d)
 	struct queue_kind *kind = &r->kinds[d->alert->what.kind];
 
 	d->alert->refs++;
-	d->left = d->nitems;
 	d->seq = q->next_seq++;
 	list_append(&kind->deliveries, &d->in_route);
 	queue_delivery_landed(d);
@@ -265,17 +294,25 @@ struct queue_delivery *queue_walk_next(const struct queue_route *r, struct queue
 	return next;
 }
 
-static struct queue_delivery *queue_delivery_new(struct queue_route *r, struct queue_alert *alert)
+/* <wanted> NULL: for all. The items of others are done from the first: so an item's index is its recipient's. */
+static struct queue_delivery *queue_delivery_new(struct queue_route *r, struct queue_alert *alert, const bool *wanted)
 {
 	size_t size = sizeof(struct queue_delivery) + r->nrcpt * sizeof(struct queue_item);
 	struct queue_delivery *d = calloc(1, size);
+	size_t i;
 
 	if (!d)
 		return NULL;
 	d->alert = alert;
 	d->route = r;
-	d->bytes = size + alert->size + r->nrcpt * sizeof(struct lane);
 	d->nitems = (unsigned)r->nrcpt;
+	for (i = 0; i < r->nrcpt; i++) {
+		if (wanted && !wanted[i])
+			d->items[i].state = ITEM_DONE;
+		else
+			d->left++;
+	}
+	d->bytes = size + alert->size + d->left * sizeof(struct lane);
 	return d;
 }
 
@@ -286,8 +323,11 @@ static bool queue_delivery_lanes(struct queue *q, struct queue_delivery *d)
 	size_t i;
 
 	for (i = 0; i < d->nitems; i++) {
-		struct lane *lane = lane_find(&q->lanes, r, d->alert->server, i);
+		struct lane *lane;
 
+		if (d->items[i].state == ITEM_DONE)
+			continue;
+		lane = lane_find(&q->lanes, r, d->alert->server, i);
 		if (!lane)
 			lane = lane_new(&q->lanes, r, d->alert->server, i);
 		if (!lane)
@@ -299,16 +339,16 @@ static bool queue_delivery_lanes(struct queue *q, struct queue_delivery *d)
 
 no_memory:
 	while (i--) {
-		if (d->items[i].lane->state == LANE_EMPTY)
+		if (d->items[i].lane && d->items[i].lane->state == LANE_EMPTY)
 			lane_free(&q->lanes, d->items[i].lane);
 	}
 	return false;
 }
 
-enum mailers_error queue_add(struct queue *q, struct queue_route *route, struct queue_alert *alert,
-                             size_t *dropped)
+enum mailers_error queue_add_some(struct queue *q, struct queue_route *route, struct queue_alert *alert,
+                                  const bool *wanted, size_t *dropped)
 {
-	struct queue_delivery *d = queue_delivery_new(route, alert);
+	struct queue_delivery *d = queue_delivery_new(route, alert, wanted);
 	size_t i;
 
 	if (!d)
@@ -321,11 +361,19 @@ enum mailers_error queue_add(struct queue *q, struct queue_route *route, struct 
 	for (i = 0; i < d->nitems; i++) {
 		struct lane *lane = d->items[i].lane;
 
+		if (!lane)
+			continue;
 		list_append(&lane->items, &d->items[i].in_lane);
 		if (lane->state == LANE_EMPTY)
 			queue_lane_set(q, lane, LANE_READY, false);
 	}
 	return queue_bound_trim(q, route, d, dropped) ? MAILERS_OK : MAILERS_ERR_BOUND;
+}
+
+enum mailers_error queue_add(struct queue *q, struct queue_route *route, struct queue_alert *alert,
+                             size_t *dropped)
+{
+	return queue_add_some(q, route, alert, NULL, dropped);
 }
 
 uint64_t queue_deadline(const struct queue *q)

@@ -30,7 +30,7 @@ enum item_state {
 	ITEM_WAITING = 0,
 	ITEM_IN_FLIGHT,
 	ITEM_FOLDED, /* found by a fold that is being made; nobody else sees it */
-	ITEM_DONE,   /* its lane may be gone */
+	ITEM_DONE,   /* its lane may be gone, or never was */
 };
 
 struct queue_item {
@@ -52,7 +52,7 @@ struct queue_delivery {
 	size_t bytes;
 	unsigned in_flight, left;  /* items in flight; items not done */
 	unsigned nitems;
-	struct queue_item items[]; /* one a recipient of the route, in its order */
+	struct queue_item items[]; /* one a recipient of the route, in its order; of those that it is not for: DONE */
 };
 
 /* A route's deliveries of one kind. All those before <landed> have something in flight: so the search for one
