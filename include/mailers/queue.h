@@ -19,9 +19,11 @@
  *          READY -> READY in another ring, when its head was dropped and the next has another pin
  *          READY -> (none), when its last alert was dropped
  *          DEFERRED, HELD -> READY (its pause is over, or its head was dropped, or queue_wake()) | (none)
+ *          (none), READY, BUSY -> HELD, when its head is an alert that is held; -> READY by queue_unhold()
  *          HELD -> BUSY (a fold), any -> BUSY (queue_take_expired())
  *
- * DEFERRED is a pause of the alert's own, HELD one that has nothing to do with it (a limit on mails).
+ * DEFERRED is a pause of the alert's own, HELD one that has nothing to do with it: a limit on mails, or others
+ * that are to go with it in one mail.
  *
  * Everything is bounded per route; over a bound check reports go before state changes, oldest first, never
  * what is in flight. All times are milliseconds of the host's monotonic clock. "Oldest" means added first:
@@ -51,8 +53,13 @@ struct queue_limits {
 	size_t bytes;  /* most bytes of one route: texts, names and what the queue needs for them */
 };
 
-/* An alert; its text is held once for all its routes, and counted. Read-only for everyone but the queue. */
+/* An alert; its text is held once for all its routes, and counted. Read-only for everyone but the queue, and
+ * before queue_add() for its maker, who may set the members <owner> to <held>.
+ */
 struct queue_alert {
+	void *owner;               /* the maker's */
+	uint64_t batch;            /* not 0: of the alerts with this number those that are ready together go in one fold */
+	bool held;                 /* no lane goes on to it before queue_unhold() */
 	unsigned refs;
 	uint64_t id;               /* unique in the engine: part of the Message-ID */
 	uint64_t server;           /* key of the HAProxy server: alerts of one key keep their order */
@@ -136,7 +143,7 @@ void queue_route_free(struct queue *q, struct queue_route *route);
 void *queue_route_owner(const struct queue_route *route);
 void queue_route_stats(const struct queue_route *route, struct queue_route_stats *stats);
 
-/* Makes an alert with copies of the texts, reference count 1; NULL without memory. */
+/* Makes an alert with copies of the texts, reference count 1, without owner and batch; NULL without memory. */
 struct queue_alert *queue_alert_new(struct queue *q, uint64_t server, const char *name,
                                     const struct alert_text *what, const char *text, size_t text_len,
                                     const char *date, uint64_t now_ms);
@@ -146,6 +153,10 @@ struct queue_alert *queue_alert_new_mail(struct queue *q, uint64_t server, const
                                          const char *date, const struct queue_mail *mail, uint64_t now_ms);
 /* Gives up one reference; NULL is a no-op. */
 void queue_alert_release(struct queue_alert *alert);
+/* <alert> is held no longer: its lanes in <route> that have come to it are ready. To be called for each route that
+ * it was added to, and nothing else of the queue in between. It may have left all of them.
+ */
+void queue_unhold(struct queue *q, struct queue_route *route, struct queue_alert *alert);
 
 /* Queues <alert> (taking a reference of its own) in the lanes of all recipients of <route>. When this brings
  * the route over a bound, older alerts are dropped for it, but no state change for a check report; when
@@ -172,7 +183,8 @@ bool queue_hold(struct queue *q, struct queue_envelope *env, size_t i, uint64_t 
 /* Makes a fold of <env>, just taken with queue_take(): recipient <i> alone, with the alerts of this route
  * that wait for it and can be taken, the oldest first. Each lane of the recipient that is READY or HELD,
  * and the one that was taken, gives its alerts from the head on, up to the first that is pinned to another
- * ring than the taken one. A DEFERRED lane gives none: its pause is its alert's own. At most
+ * ring than the taken one, is held, or, if the one that was taken has a <batch>, is of another. A DEFERRED lane
+ * gives none: its pause is its alert's own. At most
  * <most_alerts>, and <most_bytes> of text (the alert that was taken is in the fold whatever the bounds);
  * the first that is over a bound ends the search. With no other alert the fold has one.
  *
@@ -198,7 +210,9 @@ void queue_settle(struct queue *q, struct queue_envelope *env);
 
 /* When the pause of the next lane is over; UINT64_MAX without one. */
 uint64_t queue_deadline(const struct queue *q);
-/* Makes the lanes ready whose pause is over at <now_ms>, the earliest first. UINT64_MAX ends all pauses. */
+/* Makes the lanes ready whose pause is over at <now_ms>, the earliest first. UINT64_MAX ends all pauses; an alert
+ * that was held goes by itself then, as after queue_wake().
+ */
 void queue_tick(struct queue *q, uint64_t now_ms);
 /* Ends the pauses of all lanes of <route>, those with the oldest heads first. */
 void queue_wake(struct queue *q, struct queue_route *route);

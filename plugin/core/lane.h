@@ -19,7 +19,7 @@ enum lane_state {
 	LANE_READY,     /* in a pool of its route */
 	LANE_BUSY,      /* its head is in flight */
 	LANE_DEFERRED,  /* in the heap until <until_ms>, because of its head */
-	LANE_HELD,      /* in the heap until <until_ms>, not because of its head */
+	LANE_HELD,      /* in the heap until <until_ms>, because of others */
 };
 
 struct lane {

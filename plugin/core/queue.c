@@ -191,6 +191,21 @@ void queue_lane_set(struct queue *q, struct lane *lane, enum lane_state state, b
 	}
 }
 
+/* <lane> stands at a head that is not in flight: it waits, if that is held, or is ready. One that is ready in its
+ * head's pool keeps its turn.
+ */
+static void queue_lane_go_on(struct queue *q, struct lane *lane)
+{
+	const struct queue_item *head = queue_lane_head(lane);
+
+	if (head->delivery->alert->held) {
+		lane->until_ms = UINT64_MAX;
+		queue_lane_set(q, lane, LANE_HELD, false);
+	} else if (lane->state != LANE_READY || lane->pool != head->pin) {
+		queue_lane_set(q, lane, LANE_READY, false);
+	}
+}
+
 void queue_item_done(struct queue *q, struct queue_item *item)
 {
 	struct lane *lane = item->lane;
@@ -206,8 +221,8 @@ void queue_item_done(struct queue *q, struct queue_item *item)
 		lane_free(&q->lanes, lane);
 	} else if (queue_lane_head(lane)->state == ITEM_IN_FLIGHT) {
 		queue_lane_set(q, lane, LANE_BUSY, false);
-	} else if (lane->state != LANE_READY || lane->pool != queue_lane_head(lane)->pin) {
-		queue_lane_set(q, lane, LANE_READY, false);
+	} else {
+		queue_lane_go_on(q, lane);
 	}
 }
 
@@ -365,7 +380,7 @@ enum mailers_error queue_add_some(struct queue *q, struct queue_route *route, st
 			continue;
 		list_append(&lane->items, &d->items[i].in_lane);
 		if (lane->state == LANE_EMPTY)
-			queue_lane_set(q, lane, LANE_READY, false);
+			queue_lane_go_on(q, lane);
 	}
 	return queue_bound_trim(q, route, d, dropped) ? MAILERS_OK : MAILERS_ERR_BOUND;
 }
@@ -374,6 +389,19 @@ enum mailers_error queue_add(struct queue *q, struct queue_route *route, struct 
                              size_t *dropped)
 {
 	return queue_add_some(q, route, alert, NULL, dropped);
+}
+
+void queue_unhold(struct queue *q, struct queue_route *route, struct queue_alert *alert)
+{
+	struct lane *lane;
+	size_t i;
+
+	alert->held = false;
+	for (i = 0; i < route->nrcpt; i++) {
+		lane = lane_find(&q->lanes, route, alert->server, i);
+		if (lane && lane->state == LANE_HELD && queue_lane_head(lane)->delivery->alert == alert)
+			queue_lane_set(q, lane, LANE_READY, false);
+	}
 }
 
 uint64_t queue_deadline(const struct queue *q)

@@ -40,9 +40,12 @@ static bool fold_add(struct fold *f, struct queue_item *item)
 
 static bool fold_may_join(const struct fold *f, const struct queue_item *item)
 {
+	const struct queue_alert *own = f->own->delivery->alert;
 	const struct lane *lane;
 
-	if (item->state != ITEM_WAITING || item->pin != f->own->pin)
+	if (item->state != ITEM_WAITING || item->pin != f->own->pin || item->delivery->alert->held)
+		return false;
+	if (own->batch && item->delivery->alert->batch != own->batch)
 		return false;
 	lane = item->lane;
 	if (queue_lane_head(lane) == item)

@@ -23,6 +23,8 @@ struct model_alert {
 	enum cell cells[RCPTS];
 	unsigned attempts[RCPTS], pins[RCPTS];
 	bool folded;                         /* in the fold that is looked at */
+	uint64_t batch;
+	struct queue_alert *held;            /* a reference while it is held */
 };
 
 struct model {
@@ -37,9 +39,10 @@ struct model {
 	uint64_t first_id;                   /* queue_alert.id of alerts[0] */
 	uint64_t until[LANES];               /* the lane's head waits; 0: it does not */
 	bool held[LANES];                    /* and for no reason of its own */
+	const struct model_alert *heads[LANES]; /* when compare() looked last */
 	struct queue_envelope *flying[FLIGHTS];
 	size_t nflying;
-	size_t ndone, ndropped[2], nrcpt_dropped, nfolds, nexpired, nnomem, npinned, nfreed;
+	size_t ndone, ndropped[2], nrcpt_dropped, nfolds, nexpired, nnomem, npinned, nfreed, nunheld;
 	uint64_t now, random;
 };
 
@@ -119,6 +122,19 @@ static inline bool ready(struct model *m, const struct model_alert *a, size_t rc
 	       is_head(m, a, rcpt);
 }
 
+/* Lanes that have come to an alert that is held wait without end. */
+static inline void go_on(struct model *m, size_t route, size_t server, size_t rcpt)
+{
+	size_t lane = lane_of(route, server, rcpt);
+	const struct model_alert *a = head(m, route, server, rcpt);
+
+	if (a && a != m->heads[lane] && a->held && a->cells[rcpt] == CELL_WAITS) {
+		m->until[lane] = UINT64_MAX;
+		m->held[lane] = true;
+	}
+	m->heads[lane] = a;
+}
+
 static inline void compare_route(struct model *m, size_t route, size_t *alerts)
 {
 	struct queue_route_stats stats;
@@ -157,8 +173,10 @@ static inline void compare(struct model *m)
 		for (server = 0; server < SERVERS; server++) {
 			for (rcpt = 0; rcpt < m->nrcpt[route]; rcpt++) {
 				const struct model_alert *a = head(m, route, server, rcpt);
-				uint64_t until = m->until[lane_of(route, server, rcpt)];
+				uint64_t until;
 
+				go_on(m, route, server, rcpt);
+				until = m->until[lane_of(route, server, rcpt)];
 				lanes += a != NULL;
 				if (a && ready(m, a, rcpt))
 					ring_ready[ring_of(route, a->pins[rcpt])]++;

@@ -449,6 +449,92 @@ static void fold__allocation_fails__changes_nothing(void **state)
 	assert_true(n >= 4);
 }
 
+/* Adds "A1", held and of <batch>; the caller's reference. */
+static struct queue_alert *add_held(struct fold_queue *f, const char *alert, uint64_t batch)
+{
+	struct alert_text what = { .level = ALERT_LEVEL_ALERT };
+	struct queue_alert *a = queue_alert_new(f->q, (uint64_t)alert[1], "be/s", &what, alert, 1, "date", 1000);
+	size_t dropped = 0;
+
+	a->batch = batch;
+	a->held = true;
+	assert_int_equal(queue_add(f->q, f->r, a, &dropped), MAILERS_OK);
+	return a;
+}
+
+static void unhold(struct fold_queue *f, struct queue_alert *a)
+{
+	queue_unhold(f->q, f->r, a);
+	queue_alert_release(a);
+}
+
+static void held__until_unhold__keeps_its_lane_and_no_other(void **state)
+{
+	struct queue_alert *b, *c;
+	struct fold_queue f;
+
+	(void)state;
+	fold_queue_new(&f, 2, 100);
+	adds(&f, "A1");
+	b = add_held(&f, "B1", 0);
+	c = add_held(&f, "C2", 0);
+	adds(&f, "D2E3");
+	deliver(f.q, &f.rings[0], "A", 0, 2);
+	deliver(f.q, &f.rings[0], "E", 0, 2);
+	assert_null(queue_take(f.q, &f.rings[0]));
+	queue_tick(f.q, 1u << 30);
+	assert_true(queue_deadline(f.q) == UINT64_MAX);
+	assert_null(queue_take(f.q, &f.rings[0]));
+	unhold(&f, c);
+	deliver(f.q, &f.rings[0], "C", 0, 2);
+	deliver(f.q, &f.rings[0], "D", 0, 2);
+	unhold(&f, b);
+	deliver(f.q, &f.rings[0], "B", 0, 2);
+	fold_queue_free(&f);
+}
+
+static void held__left_the_queue__unhold_does_nothing(void **state)
+{
+	struct queue_alert *a;
+	struct fold_queue f;
+
+	(void)state;
+	fold_queue_new(&f, 1, 100);
+	a = add_held(&f, "A1", 7);
+	settle(f.q, queue_take_expired(f.q, f.r, UINT64_MAX), QUEUE_DONE, 0);
+	adds(&f, "B1");
+	unhold(&f, a);
+	deliver(f.q, &f.rings[0], "B", 0, 1);
+	fold_queue_free(&f);
+}
+
+static void batch__fold__takes_those_of_its_own_that_are_not_held(void **state)
+{
+	struct queue_alert *a[6];
+	struct fold_queue f;
+
+	(void)state;
+	fold_queue_new(&f, 1, 100);
+	a[0] = add_held(&f, "A1", 7);
+	a[1] = add_held(&f, "B2", 8);
+	a[2] = add_held(&f, "C1", 7);
+	a[3] = add_held(&f, "D3", 7);
+	a[4] = add_held(&f, "E3", 8);
+	a[5] = add_held(&f, "F3", 7);
+	unhold(&f, a[0]);
+	unhold(&f, a[1]);
+	unhold(&f, a[3]);
+	unhold(&f, a[4]);
+	unhold(&f, a[5]);
+	adds(&f, "G4");
+	settle(f.q, fold(&f, 100, 100, "AD"), QUEUE_DONE, 0); /* F behind E, in its order */
+	settle(f.q, fold(&f, 100, 100, "BE"), QUEUE_DONE, 0);
+	settle(f.q, fold(&f, 100, 100, "FG"), QUEUE_DONE, 0); /* of no batch: whatever is ready */
+	unhold(&f, a[2]);
+	deliver(f.q, &f.rings[0], "C", 0, 1);
+	fold_queue_free(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -466,6 +552,9 @@ int main(void)
 		cmocka_unit_test(fold__route_over_its_bound__drops_nothing_in_flight),
 		cmocka_unit_test(bound__thousands_in_flight_come_back__drops_the_oldest_again),
 		cmocka_unit_test(fold__allocation_fails__changes_nothing),
+		cmocka_unit_test(held__until_unhold__keeps_its_lane_and_no_other),
+		cmocka_unit_test(held__left_the_queue__unhold_does_nothing),
+		cmocka_unit_test(batch__fold__takes_those_of_its_own_that_are_not_held),
 	};
 
 	return cmocka_run_group_tests_name("queue fold", tests, NULL, NULL);

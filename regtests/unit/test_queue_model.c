@@ -75,6 +75,12 @@ static void step_add(struct model *m)
 		a->cells[rcpt] = CELL_WAITS;
 	alert = alert_new(m, a);
 	assert_int_equal(alert->id, m->first_id + m->nalerts);
+	a->batch = alert->batch = draw(m, 3);
+	if (!draw(m, 4)) {
+		alert->held = true;
+		alert->refs++;
+		a->held = alert;
+	}
 	m->nalerts++;
 	expected = trim(m, a);
 	error = queue_add(m->q, m->routes[a->route], alert, &dropped);
@@ -164,13 +170,16 @@ static void land(struct model *m, struct model_alert *a, size_t rcpt, const stru
 	}
 }
 
-/* May <a> join the fold? By the rule: it waits in this ring, and all before it in its lane join too. */
-static bool joins(struct model *m, const struct model_alert *a, size_t rcpt, unsigned pin)
+/* May <a> join the fold of <own>? By the rule: it waits in this ring, nobody holds it, it is of the same batch, and all
+ * before it in its lane join too.
+ */
+static bool joins(struct model *m, const struct model_alert *a, const struct model_alert *own, size_t rcpt,
+                  unsigned pin)
 {
 	size_t lane = lane_of(a->route, a->server, rcpt);
 	const struct model_alert *b;
 
-	if (a->cells[rcpt] != CELL_WAITS || a->pins[rcpt] != pin)
+	if (a->cells[rcpt] != CELL_WAITS || a->pins[rcpt] != pin || a->held || (own->batch && a->batch != own->batch))
 		return false;
 	if (is_head(m, a, rcpt))
 		return !m->until[lane] || m->held[lane];
@@ -192,7 +201,7 @@ static void compare_fold(struct model *m, const struct queue_envelope *env, stru
 	for (i = m->first; i < m->nalerts; i++) {
 		struct model_alert *a = &m->alerts[i];
 
-		if (a->route != own->route || (a != own && (full || !joins(m, a, rcpt, pin))))
+		if (a->route != own->route || (a != own && (full || !joins(m, a, own, rcpt, pin))))
 			continue;
 		full |= a != own && (others + 1 >= most_alerts || bytes + a->len > most_bytes);
 		if (a != own && full)
@@ -346,6 +355,33 @@ static void step_tick(struct model *m)
 	queue_tick(m->q, m->now);
 }
 
+/* Ends the hold of an alert, wherever it is. */
+static void unhold(struct model *m, struct model_alert *a)
+{
+	size_t rcpt, lane;
+
+	queue_unhold(m->q, m->routes[a->route], a->held);
+	assert_false(a->held->held);
+	for (rcpt = 0; rcpt < m->nrcpt[a->route]; rcpt++) {
+		lane = lane_of(a->route, a->server, rcpt);
+		if (is_head(m, a, rcpt) && a->cells[rcpt] == CELL_WAITS && m->held[lane])
+			m->until[lane] = 0;
+	}
+	queue_alert_release(a->held);
+	a->held = NULL;
+	m->nunheld++;
+}
+
+static void step_unhold(struct model *m, bool all)
+{
+	size_t i, n = draw(m, 8);
+
+	for (i = 0; i < m->nalerts; i++) {
+		if (m->alerts[i].held && (all || !n--))
+			unhold(m, &m->alerts[i]);
+	}
+}
+
 static void step_wake(struct model *m)
 {
 	size_t route = draw(m, ROUTES);
@@ -402,6 +438,7 @@ static void drain(struct model *m)
 {
 	size_t i, rcpt, done = 0;
 
+	step_unhold(m, true);
 	while (queue_alerts(m->q)) {
 		step_take(m);
 		step_settle(m, true);
@@ -459,7 +496,10 @@ static void step(struct model *m)
 		step_tick(m);
 		break;
 	default:
-		switch (draw(m, 16)) {
+		switch (draw(m, 20)) {
+		case 16: case 17: case 18: case 19:
+			step_unhold(m, false);
+			break;
 		case 0:
 			step_free(m);
 			break;
@@ -498,7 +538,8 @@ static void run(size_t limit, uint64_t seed)
 		compare(m);
 	}
 	drain(m);
-	assert_true(m->nalerts > STEPS / 5 && m->npinned > 50 && m->nnomem > 50 && m->nfreed);
+	assert_true(m->nalerts > STEPS / 5 && m->npinned > 50 && m->nnomem > 50 && m->nfreed &&
+	            m->nunheld > 100);
 	assert_true(m->nexpired > 20 && (m->nfolds > 20 || limit == 1));
 	for (i = 0; i < ROUTES; i++)
 		forget_drops(m, i);
