@@ -126,6 +126,15 @@ tls__server_is_not_the_right_one__log_says_why() {
 	fails_with plain 'TLS'
 }
 
+# Whoever is on the path before TLS cannot say what the server seems to say in it.
+tls__text_injected_behind_starttls__no_mail_leaves() {
+	settings "$required"
+	server inj good --starttls --rule 'starttls reply-inject 250 evil'
+	start inj
+	fails_with inj 'mailer m1 .* failed: .* at \(STARTTLS\|TLS\): '
+	if grep 'MAIL FROM' "$TMPDIR/inj.transcript"; then fail "in spite of it"; fi
+}
+
 # Without a setting that needs it there is no OpenSSL of ours in the process.
 tls__not_wanted__module_is_not_loaded() {
 	settings 'tls = "none"'
