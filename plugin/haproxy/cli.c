@@ -1,45 +1,24 @@
 /*
- * cli - see cli.h. A text is built under the lock and pushed after it, from a userdata: pushing may raise,
- * and must not leak it.
+ * cli - see cli.h.
  */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include <mailers/buffer.h>
-
 #include "cli.h"
 #include "instance.h"
+#include "text.h"
 
-#define CLI_BUFFER_METATABLE "haproxy-mailers.buffer"
-#define CLI_TEST_METATABLE   "haproxy-mailers.test"
-#define CLI_TEST_MS          5000      /* a test that is not read for so long is ended */
-#define CLI_TEXT_MAX         (1u << 20)
-
-/* Pushes an empty buffer that is freed with its userdata. */
-static struct buffer *cli_buffer(lua_State *L)
-{
-	struct buffer *b = compat_newuserdata(L, sizeof(*b));
-
-	*b = (struct buffer){ .limit = CLI_TEXT_MAX };
-	luaL_setmetatable(L, CLI_BUFFER_METATABLE);
-	return b;
-}
-
-static int cli_buffer_free(lua_State *L)
-{
-	buffer_free(luaL_checkudata(L, 1, CLI_BUFFER_METATABLE));
-	return 0;
-}
+#define CLI_TEST_METATABLE "haproxy-mailers.test"
+#define CLI_TEST_MS        5000 /* a test that is not read for so long is ended */
 
 /* Pushes the text of <b>, and says when it could not be had. */
 static void cli_push(lua_State *L, struct buffer *b)
 {
-	if (buffer_error(b))
+	if (!text_push(L, b)) {
+		lua_pop(L, 1);
 		lua_pushliteral(L, "out of memory\n");
-	else
-		lua_pushlstring(L, b->data ? b->data : "", b->len);
-	buffer_free(b);
+	}
 }
 
 static int cli_show(lua_State *L)
@@ -47,7 +26,7 @@ static int cli_show(lua_State *L)
 	static const char *const what[] = { "mailers", "alerts", NULL };
 	bool alerts = luaL_checkoption(L, 1, NULL, what) == 1;
 	uint64_t now = instance_now();
-	struct buffer *b = cli_buffer(L);
+	struct buffer *b = text_buffer(L);
 	struct engine *e = instance_lock();
 
 	if (e && alerts)
@@ -191,7 +170,7 @@ static int cli_test_read(lua_State *L)
 {
 	int *id = luaL_checkudata(L, 1, CLI_TEST_METATABLE);
 	enum engine_test_result result = ENGINE_TEST_LOCAL;
-	struct buffer *b = cli_buffer(L);
+	struct buffer *b = text_buffer(L);
 	struct engine *e = instance_lock();
 	struct instance_test *place = *id ? cli_test_find(*id) : NULL;
 	bool over = true;
@@ -262,7 +241,6 @@ static void cli_metatable(lua_State *L, const char *name, const luaL_Reg *method
 
 void cli_register(lua_State *L)
 {
-	static const luaL_Reg buffer[] = { { "__gc", cli_buffer_free }, { NULL, NULL } };
 	static const luaL_Reg test[] = {
 		{ "read", cli_test_read }, { "close", cli_test_close }, { "__gc", cli_test_close }, { NULL, NULL },
 	};
@@ -273,7 +251,6 @@ void cli_register(lua_State *L)
 		{ NULL, NULL },
 	};
 
-	cli_metatable(L, CLI_BUFFER_METATABLE, buffer);
 	cli_metatable(L, CLI_TEST_METATABLE, test);
 	luaL_setfuncs(L, functions, 0);
 }

@@ -10,6 +10,7 @@
 #include "instance.h"
 #include "proxy.h"
 #include "server.h"
+#include "status.h"
 #include "transport.h"
 
 __attribute__((visibility("default"))) int luaopen_mailers_engine(lua_State *L);
@@ -69,6 +70,7 @@ int luaopen_mailers_engine(lua_State *L)
 	hold_register(L);
 	drain_register(L);
 	cli_register(L);
+	status_register(L);
 	config_register(L);
 	return 1;
 }

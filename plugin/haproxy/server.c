@@ -95,6 +95,8 @@ static int server_handler(lua_State *L)
 		server_admin_event(L, s, &ev, reference);
 	else
 		server_mail_event(L, s, &ev, reference);
+	if (ev.type != ALERT_EVENT_CHECK)
+		server_outage_event(s, &ev);
 	server_look_count(L, lua_upvalueindex(1), reference);
 	return 0;
 }
@@ -125,6 +127,7 @@ static struct server *server_new(lua_State *L, struct proxy *proxy)
 	s = compat_newuserdata(L, size);
 	memset(s, 0, size);
 	s->proxy = proxy;
+	server_outage_watch(L);
 	p = s->bytes;
 	for (i = 0; i < 4; i++) {
 		if (!names[i])

@@ -1,9 +1,10 @@
 /*
  * server_internal - what the files of server.h share:
  *
- *   server.c       which servers are watched, and their events
- *   server_mail.c  an event, or a state that was found, as a mail in the queue
- *   server_look.c  servers after a burst of events: what HAProxy did not tell
+ *   server.c         which servers are watched, and their events
+ *   server_mail.c    an event, or a state that was found, as a mail in the queue
+ *   server_look.c    servers after a burst of events: what HAProxy did not tell
+ *   server_outage.c  which servers are down, for the status page
  */
 #ifndef HAPROXY_SERVER_INTERNAL_H
 #define HAPROXY_SERVER_INTERNAL_H
@@ -35,6 +36,8 @@ struct server {
 	bool listed;                      /* it will be looked at */
 	bool doubt;                       /* it was looked at once, and the picture did not fit */
 	uint64_t looked_ms;               /* when it was looked at after a burst or its birth */
+	bool down;                        /* the engine was told so, with this: */
+	struct engine_outage *outage;     /* NULL when it is one too many */
 	char bytes[];
 };
 
@@ -56,6 +59,7 @@ void server_mail_wake(lua_State *L, bool ring, bool stalled);
 struct server_look {
 	enum server_state state; /* UNKNOWN when HAProxy does not say it, or the server was deleted */
 	bool maint, drain;
+	uint64_t ago_ms;         /* since <state> */
 	bool has_downs;          /* HAProxy tells <downs> of a server with health checks only */
 	uint64_t downs;          /* ends of the server, told and not told */
 };
@@ -74,5 +78,14 @@ void server_look_first(lua_State *L, int watched, int reference);
 void server_look_count(lua_State *L, int watched, int reference);
 /* Counts a server that was added: after many in a row all servers will be gone through. */
 void server_look_added(lua_State *L);
+
+/* server_outage.c */
+
+/* After <ev>: is the server down, or no longer? */
+void server_outage_event(struct server *s, const struct alert_event *ev);
+/* The same after a look at it. */
+void server_outage_look(struct server *s, const struct server_look *look);
+/* The server on top of the stack is watched from now on: its outage ends with it. */
+void server_outage_watch(lua_State *L);
 
 #endif

@@ -42,6 +42,8 @@ static int server_ask(lua_State *L)
 		return 0;
 	look->has_downs = lua_getfield(L, 3, "chkdown") == LUA_TNUMBER;
 	look->downs = (uint64_t)lua_tointeger(L, -1);
+	lua_getfield(L, 3, "lastchg"); /* seconds */
+	look->ago_ms = (uint64_t)lua_tointeger(L, -1) * 1000;
 	lua_getfield(L, 3, "status");
 	status = lua_tostring(L, -1);
 	if (!status)
@@ -147,6 +149,7 @@ static void server_adopt(lua_State *L, struct server *s, const struct server_loo
 		s->admin &= ~SERVER_ADMIN_DRAIN;
 	if (!(look->state == SERVER_STATE_RUNNING && server_is_up(s->state)))
 		s->state = look->state;
+	server_outage_look(s, look);
 	if (state) {
 		server_mail_found(L, s, look->state, false, reference);
 		s->found = true;
@@ -208,6 +211,7 @@ static bool server_went_down(lua_State *L, struct server *s, int reference, stru
 	server_look_at(L, reference, look);
 	s->downs_known = look->has_downs;
 	s->downs = look->downs;
+	server_outage_look(s, look);
 	return look->state == SERVER_STATE_STOPPED && !look->maint && !(look->has_downs && !look->downs);
 }
 
