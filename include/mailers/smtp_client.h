@@ -199,10 +199,10 @@ void smtp_client_connected(struct smtp_client *c, uint64_t now_ms);
  * Without effect at any other time.
  */
 void smtp_client_secured(struct smtp_client *c, uint64_t now_ms);
-/* It could not be established, or broke, at any time: the session fails with TLS, stage TLS, and <why> as its
- * reply; after QUIT it ends in order, as ever.
+/* It could not be established, or broke, at any time: the session fails with <error> (TLS, or NOMEM, which is not
+ * the server's doing), stage TLS, and <why> as its reply; after QUIT it ends in order, as ever.
  */
-void smtp_client_unsecured(struct smtp_client *c, const char *why, uint64_t now_ms);
+void smtp_client_unsecured(struct smtp_client *c, enum mailers_error error, const char *why, uint64_t now_ms);
 
 /* Takes <len> bytes from the server. OK, or the error of the FAILED event that it caused; STATE, without
  * effect, before smtp_client_connected(). After the end bytes are ignored. A reply that starts before its

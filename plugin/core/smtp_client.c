@@ -107,13 +107,13 @@ void smtp_client_secured(struct smtp_client *c, uint64_t now_ms)
 	smtp_session_secured(c);
 }
 
-void smtp_client_unsecured(struct smtp_client *c, const char *why, uint64_t now_ms)
+void smtp_client_unsecured(struct smtp_client *c, enum mailers_error error, const char *why, uint64_t now_ms)
 {
 	char text[256];
 
 	(void)now_ms;
 	smtp_reply_print_text(why, strlen(why), text, sizeof(text));
-	smtp_session_fail_text(c, MAILERS_ERR_TLS, SMTP_STAGE_TLS, "%s", text);
+	smtp_session_fail_text(c, error, SMTP_STAGE_TLS, "%s", text);
 }
 
 /* Reads no more once QUIT is answered: what a server says after its last word is not for us. */

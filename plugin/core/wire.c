@@ -73,13 +73,13 @@ static bool wire_over(const struct wire *w)
 }
 
 /* Nothing that was encrypted and has not left will be read. */
-static void wire_break(struct wire *w, const char *why)
+static void wire_break(struct wire *w, enum mailers_error error, const char *why)
 {
 	w->state = WIRE_BROKEN;
 	w->nrecords = 0;
 	w->pending = 0;
 	w->queued = 0;
-	smtp_client_unsecured(w->client, why, w->now_ms);
+	smtp_client_unsecured(w->client, error, why, w->now_ms);
 }
 
 /* Begins TLS when the client asks for it. */
@@ -88,14 +88,14 @@ static void wire_begin(struct wire *w)
 	if (w->state != WIRE_PLAIN || smtp_client_want(w->client) != SMTP_CLIENT_WANT_TLS)
 		return;
 	if (!w->tls.api || !w->tls.context) {
-		wire_break(w, "TLS is not available");
+		wire_break(w, MAILERS_ERR_TLS, "TLS is not available");
 		return;
 	}
 	w->session = w->tls.api->session_new(w->tls.context, w->tls.sni, w->tls.verifyhost);
 	if (w->session)
 		w->state = WIRE_HANDSHAKE;
 	else
-		wire_break(w, mailers_error_text(MAILERS_ERR_NOMEM));
+		wire_break(w, MAILERS_ERR_NOMEM, mailers_error_text(MAILERS_ERR_NOMEM));
 }
 
 void wire_connected(struct wire *w, uint64_t now_ms)
@@ -138,7 +138,7 @@ static enum mailers_error wire_feed_tls(struct wire *w, const char *data, size_t
 	enum mailers_error broken, error;
 
 	if (!w->begun) {
-		wire_break(w, "the server spoke before the TLS handshake began");
+		wire_break(w, MAILERS_ERR_TLS, "the server spoke before the TLS handshake began");
 		return MAILERS_ERR_TLS;
 	}
 	/* What was decrypted before the failure has arrived, and may be the reply to a final dot. */
@@ -147,7 +147,7 @@ static enum mailers_error wire_feed_tls(struct wire *w, const char *data, size_t
 	if (wire_over(w))
 		return error;
 	if (broken) {
-		wire_break(w, w->tls.api->reason(w->session));
+		wire_break(w, broken, w->tls.api->reason(w->session));
 		return broken;
 	}
 	if (w->tls.api->ended(w->session))
@@ -185,9 +185,9 @@ void wire_eof(struct wire *w, uint64_t now_ms)
 		return;
 	}
 	if (w->tls.api->eof(w->session))
-		wire_break(w, w->tls.api->reason(w->session));
+		wire_break(w, MAILERS_ERR_TLS, w->tls.api->reason(w->session));
 	else
-		wire_break(w, "the server ended the TLS session before it was established");
+		wire_break(w, MAILERS_ERR_TLS, "the server ended the TLS session before it was established");
 }
 
 /* Encrypts the next piece of the client's output. False when there is none, or no room. */
@@ -195,6 +195,7 @@ static bool wire_encrypt(struct wire *w)
 {
 	const char *data, *out;
 	size_t n = smtp_client_peek(w->client, &data), before;
+	enum mailers_error error;
 	struct wire_record *r;
 
 	if (n <= w->pending || w->pending >= WIRE_CHUNK || w->nrecords == WIRE_RECORDS)
@@ -206,8 +207,9 @@ static bool wire_encrypt(struct wire *w)
 	if (n > WIRE_CHUNK - w->pending)
 		n = WIRE_CHUNK - w->pending;
 	before = w->queued;
-	if (w->tls.api->write(w->session, data, n)) {
-		wire_break(w, w->tls.api->reason(w->session));
+	error = w->tls.api->write(w->session, data, n);
+	if (error) {
+		wire_break(w, error, w->tls.api->reason(w->session));
 		return false;
 	}
 	w->queued = w->tls.api->peek(w->session, &out);

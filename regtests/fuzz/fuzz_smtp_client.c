@@ -248,7 +248,7 @@ static void host_step(struct session *s, const char *line, size_t len)
 			s->secured = s->out.len;
 		smtp_client_secured(s->client, s->now);
 		break;
-	case 'U': smtp_client_unsecured(s->client, "no \xff TLS", s->now); break;
+	case 'U': smtp_client_unsecured(s->client, MAILERS_ERR_TLS, "no \xff TLS", s->now); break;
 	case 't':
 		if (smtp_client_deadline(s->client) != UINT64_MAX)
 			tick(s, smtp_client_deadline(s->client));

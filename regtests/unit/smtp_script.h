@@ -280,7 +280,7 @@ static void script_unsecured(struct script_run *r, const char *arg)
 	char why[100];
 
 	snprintf(why, sizeof(why), "%.*s", (int)strcspn(arg, "\n"), arg);
-	smtp_client_unsecured(r->client, why, r->now);
+	smtp_client_unsecured(r->client, MAILERS_ERR_TLS, why, r->now);
 }
 
 static void script_step(struct script_run *r, char verb, const char *arg)

@@ -17,6 +17,7 @@ struct smtp_client {
 	bool connected, secured, eof;
 	uint64_t now;
 	char unsecured[80];
+	enum mailers_error unsecured_error;
 	size_t over_after;          /* bytes heard, after which the client is over; 0: never */
 	enum mailers_error error;   /* of a feed that ends it */
 };
@@ -36,9 +37,10 @@ void smtp_client_secured(struct smtp_client *c, uint64_t now_ms)
 	c->now = now_ms;
 }
 
-void smtp_client_unsecured(struct smtp_client *c, const char *why, uint64_t now_ms)
+void smtp_client_unsecured(struct smtp_client *c, enum mailers_error error, const char *why, uint64_t now_ms)
 {
 	assert_false(c->over);
+	c->unsecured_error = error;
 	snprintf(c->unsecured, sizeof(c->unsecured), "%s", why);
 	c->over = true;
 	c->now = now_ms;
@@ -357,6 +359,7 @@ static void handshake__fails__client_is_told_and_the_alert_may_leave(void **stat
 	link_flush(&l);
 	assert_int_equal(link_say(&l, 'X', "?"), MAILERS_ERR_TLS);
 	assert_string_equal(l.client.unsecured, "bad record");
+	assert_int_equal(l.client.unsecured_error, MAILERS_ERR_TLS);
 	assert_false(wire_encrypted(l.wire));
 	assert_int_equal(wire_want(l.wire), SMTP_CLIENT_WANT_WRITE);
 	assert_string_equal(link_flush(&l), "HA");
@@ -557,6 +560,7 @@ static void input__reply_then_garbage__reply_is_heard_first(void **state)
 	assert_int_equal(wire_feed(l.wire, b.data, b.len, 2), MAILERS_ERR_TLS);
 	link_heard(&l, "250 taken\r\n");
 	assert_string_equal(l.client.unsecured, "bad record");
+	assert_int_equal(l.client.unsecured_error, MAILERS_ERR_TLS);
 	buffer_free(&b);
 	link_free(&l);
 }
@@ -670,8 +674,11 @@ static void allocation__each_fails__told_and_nothing_leaks(void **state)
 		unit_fail_at(n);
 		good = dialogue(&l);
 		failed = unit_failed();
-		if (l.wire && !good && l.client.over)
+		if (l.wire && !good && l.client.over) {
 			assert_string_equal(l.client.unsecured, "out of memory");
+			/* It was told as a failure of TLS: with opportunistic TLS the mail went in plain text then. */
+			assert_int_equal(l.client.unsecured_error, MAILERS_ERR_NOMEM);
+		}
 		link_free(&l);
 		if (!failed)
 			break;
