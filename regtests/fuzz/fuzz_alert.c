@@ -86,7 +86,7 @@ static bool compose(const struct input *input, struct alert_text *what, struct b
 
 static void check_text(const struct alert_text *what, const char *text)
 {
-	struct message_fields fields = { "f@x", "t@x", "date", text, "id@x" };
+	struct message_fields fields = { .from = "f@x", .to = "t@x", .date = "date", .text = text, .message_id = "id@x" };
 	struct buffer message = { 0 };
 	const char *wrong;
 

@@ -73,7 +73,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *date = fuzz_field(&in);
 	char *message_id = fuzz_field(&in);
 	char *text = repeated(fuzz_field(&in), n);
-	const struct message_fields fields = { from, to, date, text, message_id };
+	const struct message_fields fields = {
+		.from = from, .to = to, .date = date, .text = text, .message_id = message_id,
+	};
 
 	check_message(&fields);
 	message_dot_stuff((const char *)data, size, &stuffed);
