@@ -58,6 +58,15 @@ enum engine_mode {
 	ENGINE_MODE_FAILOVER, /* the first in order that is neither down nor paused gets them */
 };
 
+/* Alerts that come close together go in one mail (batch.h has the times). */
+struct engine_summary_settings {
+	uint32_t wait_ms;       /* 0: each goes by itself */
+	uint32_t max_wait_ms;
+	bool first_now;
+	const char *batch;      /* templates (template.h) of the alert's proxy, server, name, state, level and event; */
+	const char *group;      /* NULL: "%{proxy}", "%{name}". Of <batch> all of a server's alerts are to be one key */
+};
+
 struct engine_proxy_settings {
 	const char *name;       /* HAProxy's proxy */
 	const char *from, *to;  /* `email-alert from` and `to` as configured */
@@ -66,6 +75,7 @@ struct engine_proxy_settings {
 	unsigned limit_mails;   /* most mails to one recipient over one mailer (or ordered list of them) ... */
 	uint32_t limit_per_ms;  /* ... in any stretch of so long; what is over it is folded into one. 0: no limit */
 	uint32_t max_age_ms;    /* 0: the engine's */
+	struct engine_summary_settings summary;
 };
 
 enum engine_want { ENGINE_WANT_READ = 0, ENGINE_WANT_WRITE, ENGINE_WANT_CLOSE };
@@ -223,7 +233,7 @@ void engine_status_json(const struct engine *e, struct buffer *out, uint64_t now
 /* All three: on the mailers of <name>, the id of a `mailer` line, or "proxy/id"; NULL: all. They return how
  * many matched; each call is logged.
  */
-/* Ends pauses and backoff: what waits is tried now. */
+/* Ends pauses and backoff: what waits is tried now. No summary waits for more, those of other mailers neither. */
 size_t engine_flush(struct engine *e, const char *name, uint64_t now_ms);
 /* No connection is opened until engine_resume(); those that are open take no more mails. With
  * ENGINE_MODE_FAILOVER another goes in its place.

@@ -54,7 +54,7 @@ struct queue_limits {
 };
 
 /* An alert; its text is held once for all its routes, and counted. Read-only for everyone but the queue, and
- * before queue_add() for its maker, who may set the members <owner> to <held>.
+ * before queue_add() for its maker, who may set the members <owner> to <held>; <batch> also while it is held.
  */
 struct queue_alert {
 	void *owner;               /* the maker's */

@@ -36,8 +36,9 @@ struct engine *engine_new(const struct engine_settings *settings)
 	e->expiry_ms = UINT64_MAX;
 	list_init(&e->outages.list);
 	e->queue = queue_new();
+	e->batches = batch_set_new();
 	e->token = engine_copy(settings->token);
-	if (!e->queue || !e->token) {
+	if (!e->queue || !e->batches || !e->token) {
 		engine_free(e);
 		return NULL;
 	}
@@ -54,6 +55,7 @@ void engine_free(struct engine *e)
 	engine_slot_free(e);
 	engine_test_free_all(e);
 	engine_record_free(e);
+	engine_summary_free(e);
 	engine_outage_free(e);
 	queue_free(e->queue);
 	for (p = e->proxies; p; p = next_proxy) {
@@ -125,11 +127,16 @@ enum mailers_error engine_raise(struct engine *e, struct engine_proxy *proxy, ui
 	if (error)
 		return error;
 	alert = queue_alert_new(e->queue, server, name, what, text, text_len, date, now_ms);
+	if (alert) {
+		alert->owner = proxy;
+		engine_summary_add(e, proxy, alert, now_ms);
+	}
 	for (r = proxy->routes; r; r = r->next) {
 		error = engine_raise_on(e, r, alert, now_ms);
 		if (error)
 			worst = error;
 	}
+	engine_summary_tick(e, now_ms);
 	e->expiry_ms = engine_earlier(e->expiry_ms, now_ms + proxy->max_age_ms);
 	queue_alert_release(alert);
 	return worst;
@@ -137,6 +144,7 @@ enum mailers_error engine_raise(struct engine *e, struct engine_proxy *proxy, ui
 
 void engine_tick(struct engine *e, uint64_t now_ms)
 {
+	engine_summary_tick(e, now_ms);
 	queue_tick(e->queue, now_ms);
 	engine_slot_tick(e, now_ms);
 	engine_route_tick(e, now_ms);
@@ -146,6 +154,7 @@ uint64_t engine_deadline(const struct engine *e, uint64_t now_ms)
 {
 	uint64_t deadline = engine_earlier(queue_deadline(e->queue), engine_slot_deadline(e, now_ms));
 
+	deadline = engine_earlier(deadline, engine_summary_deadline(e));
 	return engine_earlier(deadline, engine_route_deadline(e));
 }
 

@@ -77,6 +77,7 @@ size_t engine_flush(struct engine *e, const char *name, uint64_t now_ms)
 	struct engine_route *r;
 
 	(void)now_ms;
+	engine_summary_flush(e);
 	for (p = e->proxies; p; p = p->next) {
 		for (r = p->routes; r; r = r->next) {
 			if (engine_route_means(r, name))

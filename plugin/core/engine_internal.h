@@ -7,6 +7,7 @@
  *   engine_slot.c     the table of connections: which is opened next, and the bytes of each
  *   engine_route.c    a proxy's way to a mailer or a group: drops and expiry
  *   engine_limit.c    how many mails a recipient may get
+ *   engine_summary.c  alerts that wait for others
  *   engine_drain.c    the end of the process
  *   engine_count.c    what is counted for the metrics and the status page
  *   engine_outage.c   servers that are down
@@ -21,12 +22,14 @@
  *   connection.c      one connection: moves mails of the queue into an smtp_client, and its trouble to the mailer
  *   flight.c          one mail on a connection: taken, submitted, settled
  *   flight_build.c    its message
+ *   flight_summary.c  that of one which sums up many alerts
  *   flight_fate.c     what becomes of each of its recipients, and the line about it
  *   failure.c         whose fault it is
  */
 #ifndef CORE_ENGINE_INTERNAL_H
 #define CORE_ENGINE_INTERNAL_H
 
+#include <mailers/batch.h>
 #include <mailers/buffer.h>
 #include <mailers/engine.h>
 #include <mailers/smtp_client.h>
@@ -75,6 +78,11 @@ struct engine_proxy {
 	unsigned limit_mails;
 	uint32_t limit_per_ms;
 	uint32_t max_age_ms;
+	struct {
+		uint32_t wait_ms, max_wait_ms; /* wait_ms 0: none */
+		bool first_now;
+		char *batch, *group;    /* templates */
+	} summary;
 	bool ready;                 /* engine_proxy_ready() was called */
 	uint64_t alerts[ALERT_LEVEL_DEBUG + 1]; /* raised, by level, once each */
 	uint64_t unready;           /* of these: lost for want of routes */
@@ -166,6 +174,7 @@ struct engine {
 	uint64_t expiry_ms;             /* when alerts are looked at again that may be too old */
 	uint64_t drain_until_ms;        /* 0: not draining */
 	struct engine_limit *limited;
+	struct batch_set *batches;      /* of alerts that are held, with a reference each */
 	struct engine_test *tests;
 	int last_test;
 	struct connection **slots;
@@ -222,6 +231,19 @@ uint64_t engine_route_deadline(const struct engine *e);
 void engine_slot_tick(struct engine *e, uint64_t now_ms);
 uint64_t engine_slot_deadline(const struct engine *e, uint64_t now_ms);
 void engine_slot_free(struct engine *e);
+
+/* engine_summary.c. Holds <alert>, which is not queued yet, if others are to go with it. */
+void engine_summary_add(struct engine *e, struct engine_proxy *p, struct queue_alert *alert, uint64_t now_ms);
+/* Lets go what is due. */
+void engine_summary_tick(struct engine *e, uint64_t now_ms);
+uint64_t engine_summary_deadline(const struct engine *e);
+/* Lets go all. */
+void engine_summary_flush(struct engine *e);
+/* Appends a template of a `summary`, rendered, to <out>. */
+void engine_summary_render(const char *text, const struct engine_proxy *p, const struct queue_alert *alert,
+                           struct buffer *out);
+void engine_summary_free(struct engine *e);
+#define ENGINE_SUMMARY_KEY_MAX 400 /* bytes of a template, rendered */
 
 /* engine_drain.c. Is the time over that the process had for sending? */
 bool engine_drain_over(const struct engine *e, uint64_t now_ms);
@@ -323,6 +345,10 @@ bool flight_take(struct engine *e, struct flight *f, struct mailer *m, uint64_t 
 void flight_accepted(const struct flight *f, size_t i, uint64_t now_ms);
 /* flight_build.c. Fills f->message; a failure is its error. */
 void flight_build(const struct engine *e, struct flight *f);
+/* flight_summary.c. Appends subject and body of a mail with the alerts of <env>, both with a NUL; for want of memory
+ * <body> has failed.
+ */
+void flight_summary(const struct queue_envelope *env, struct buffer *subject, struct buffer *body);
 struct engine_route *flight_route(const struct flight *f);
 /* The client did not take it. */
 void flight_reject(struct engine *e, struct flight *f, enum mailers_error error, uint64_t now_ms);

@@ -28,6 +28,8 @@ void engine_proxy_free(struct engine_proxy *p)
 	for (i = 0; i < p->nrcpt; i++)
 		free(p->rcpt[i]);
 	free(p->rcpt);
+	free(p->summary.batch);
+	free(p->summary.group);
 	free(p->sender);
 	free(p->from);
 	free(p->to);
@@ -65,6 +67,19 @@ static enum mailers_error engine_proxy_addresses(struct engine_proxy *p, const c
 	return MAILERS_OK;
 }
 
+/* False without memory. */
+static bool engine_proxy_summary(struct engine_proxy *p, const struct engine_summary_settings *settings)
+{
+	p->summary.wait_ms = settings->wait_ms;
+	p->summary.max_wait_ms = settings->max_wait_ms;
+	p->summary.first_now = settings->first_now;
+	if (!settings->wait_ms)
+		return true;
+	p->summary.batch = engine_copy(settings->batch ? settings->batch : "%{proxy}");
+	p->summary.group = engine_copy(settings->group ? settings->group : "%{name}");
+	return p->summary.batch && p->summary.group;
+}
+
 enum mailers_error engine_proxy_add(struct engine *e, const struct engine_proxy_settings *settings,
                                     struct engine_proxy **proxy, char *reason)
 {
@@ -82,7 +97,7 @@ enum mailers_error engine_proxy_add(struct engine *e, const struct engine_proxy_
 	p->limit_mails = settings->limit_per_ms ? settings->limit_mails : 0;
 	p->limit_per_ms = settings->limit_per_ms;
 	p->max_age_ms = settings->max_age_ms ? settings->max_age_ms : e->max_age_ms;
-	if (p->name && p->from && p->to)
+	if (p->name && p->from && p->to && engine_proxy_summary(p, &settings->summary))
 		error = engine_proxy_addresses(p, settings->name, reason);
 	if (error) {
 		engine_proxy_free(p);

@@ -41,7 +41,7 @@ static void flight_leave(struct flight *f)
 		if (!l)
 			continue;
 		engine_limit_ends(l);
-		if (f->env->nalerts > 1 && f->env->verdicts[i].outcome != QUEUE_DONE)
+		if (f->env->nalerts > 1 && !f->env->alert->batch && f->env->verdicts[i].outcome != QUEUE_DONE)
 			engine_limit_folded(l, false);
 	}
 	f->member->mailer->in_flight -= f->env->nrcpt;
@@ -73,8 +73,8 @@ static const struct engine_member *flight_member(const struct engine_route *r, c
 	return &r->members[i];
 }
 
-/* Makes a fold of <env> for the first recipient that is to have one. Without memory it stays as it is:
- * better a mail too many than none.
+/* Makes a fold of <env> for the first recipient that is to have one, by a limit or a summary. Without memory it
+ * stays as it is: better a mail too many than none.
  */
 static void flight_fold(struct engine *e, struct queue_envelope *env)
 {
@@ -82,16 +82,17 @@ static void flight_fold(struct engine *e, struct queue_envelope *env)
 
 	for (i = 0; i < env->nrcpt; i++) {
 		struct engine_limit *l = flight_limit(env, i);
+		bool limited = l && engine_limit_folds(l);
 
-		if (!l || !engine_limit_folds(l))
+		if (!limited && !env->alert->batch)
 			continue;
-		if (!queue_fold(e->queue, env, i, FLIGHT_FOLD_ALERTS, FLIGHT_FOLD_BYTES))
+		if (!queue_fold(e->queue, env, i, FLIGHT_FOLD_ALERTS, FLIGHT_FOLD_BYTES) && limited)
 			engine_limit_folded(l, env->nalerts == 1);
 		return;
 	}
 }
 
-/* Holds the recipients of <env> that have had enough mails, and folds what has waited for that. False when
+/* Holds the recipients of <env> that have had enough mails, and folds what is to go together. False when
  * nobody is left: <env> is gone then. At the end of the process nobody waits.
  */
 static bool flight_limits(struct engine *e, struct queue_envelope *env, uint64_t now_ms)
@@ -99,9 +100,7 @@ static bool flight_limits(struct engine *e, struct queue_envelope *env, uint64_t
 	const struct engine_route *r = queue_route_owner(env->route);
 	size_t i;
 
-	if (!r->limits)
-		return true;
-	for (i = env->nrcpt; i--; ) {
+	for (i = r->limits ? env->nrcpt : 0; i--; ) {
 		uint64_t opens = engine_limit_asks(flight_limit(env, i), r->proxy->limit_mails, r->proxy->limit_per_ms,
 		                                   now_ms);
 

@@ -8,8 +8,6 @@
  *
  * Called by flight.c.
  */
-#include <stdio.h>
-
 #include <mailers/message.h>
 
 #include "engine_internal.h"
@@ -41,10 +39,13 @@ static void flight_message_id(const struct engine *e, const struct flight *f, st
 }
 
 /* "25 alerts in one mail: 20 state changes, 5 check reports", and then each. */
-static void flight_fold_body(const struct queue_envelope *env, struct buffer *body)
+static void flight_fold(const struct queue_envelope *env, const struct engine_proxy *proxy, struct buffer *subject,
+                        struct buffer *body)
 {
 	size_t i, checks = 0;
 
+	buffer_printf(subject, "%zu alerts for %.150s", env->nalerts, proxy->name);
+	buffer_add(subject, "", 1);
 	for (i = 0; i < env->nalerts; i++)
 		checks += env->alerts[i]->what.kind == ALERT_KIND_CHECK;
 	buffer_printf(body, "%zu alerts in one mail: %zu state changes, %zu check reports", env->nalerts,
@@ -62,25 +63,26 @@ void flight_build(const struct engine *e, struct flight *f)
 {
 	const struct engine_proxy *proxy = flight_route(f)->proxy;
 	const struct queue_envelope *env = f->env;
-	struct buffer id = { 0 }, body = { 0 };
-	char subject[200];
+	struct buffer id = { 0 }, body = { 0 }, subject = { 0 };
 	struct message_fields fields = {
 		.from = proxy->from, .to = proxy->to, .date = env->alerts[env->nalerts - 1]->date, .text = env->alert->text,
 	};
 
 	flight_message_id(e, f, &id);
-	if (env->nalerts > 1) {
-		flight_fold_body(env, &body);
-		snprintf(subject, sizeof(subject), "%zu alerts for %.150s", env->nalerts, proxy->name);
-		fields.text = subject;
-	}
-	if (buffer_error(&id) || buffer_error(&body)) {
+	if (env->nalerts > 1 && proxy->summary.wait_ms)
+		flight_summary(env, &subject, &body);
+	else if (env->nalerts > 1)
+		flight_fold(env, proxy, &subject, &body);
+	if (buffer_error(&id) || buffer_error(&subject) || buffer_error(&body)) {
 		f->message.error = MAILERS_ERR_NOMEM;
 	} else {
+		if (env->nalerts > 1)
+			fields.text = subject.data;
 		fields.message_id = id.data;
 		fields.body = body.data;
 		message_build(&fields, &f->message);
 	}
 	buffer_free(&id);
+	buffer_free(&subject);
 	buffer_free(&body);
 }

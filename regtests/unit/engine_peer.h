@@ -76,6 +76,7 @@ struct peer {
 	unsigned used[PEER_RULES];
 	const char *(*hook)(struct peer *p, const char *address, enum peer_stage at); /* asked before the rules */
 	uint64_t random;                 /* for hooks */
+	void (*taken)(struct peer *p, const struct peer_mail *mail, const char *message); /* told of each; NULL: nobody */
 	struct peer_connection slots[PEER_SLOTS];
 	size_t nmails, nalerts, nopened, nopen, most_open;
 	size_t idle;                     /* waits in a row in which no time passed */
@@ -199,6 +200,8 @@ static inline void peer_take(struct peer *p, struct peer_connection *c, const ch
 		peer_copy_after(m->id, sizeof(m->id), c->message, "Message-ID: <", '>');
 		m->ms = p->now;
 		peer_take_alerts(p, m, c->message);
+		if (p->taken)
+			p->taken(p, m, c->message);
 	}
 }
 

@@ -1,5 +1,6 @@
 /* Unit tests of engine: limits on the mails of a recipient, and mails that name several alerts. */
 #include "engine_peer.h"
+#include "engine_talk.h"
 
 /* A proxy of mx1 with a limit. */
 static struct engine_proxy *limited(struct peer *p, const char *name, const char *to, unsigned mails, uint32_t per)
@@ -306,43 +307,6 @@ static void limit__memory_fails_at_the_start__can_be_called_again(void **state)
 		peer_free(p);
 	}
 	assert_true(n > 5);
-}
-
-/* Says what a server says without PIPELINING, for messages larger than engine_peer's. Returns the largest
- * message's size.
- */
-static size_t talk(struct engine *e, int slot, uint64_t now, size_t *mails)
-{
-	static char out[1 << 20];
-	size_t len = 0, size = 0, n;
-	const char *data, *reply = "220 mx ESMTP\r\n";
-
-	engine_connected(e, slot, now);
-	engine_feed(e, slot, reply, strlen(reply), now);
-	while (engine_want(e, slot) != ENGINE_WANT_CLOSE) {
-		while ((n = engine_peek(e, slot, &data))) {
-			assert_true(len + n <= sizeof(out));
-			memcpy(out + len, data, n);
-			len += n;
-			engine_ack(e, slot, n, now);
-		}
-		reply = "250 Ok\r\n";
-		if (len > 5 && !memcmp(out + len - 5, "\r\n.\r\n", 5)) {
-			size = len > size ? len : size;
-			(*mails)++;
-		} else if (!memcmp(out, "DATA", 4)) {
-			reply = "354 go on\r\n";
-		} else if (!memcmp(out, "QUIT", 4)) {
-			reply = "221 bye\r\n";
-		}
-		len = 0;
-		if (engine_want(e, slot) == ENGINE_WANT_READ)
-			engine_feed(e, slot, reply, strlen(reply), now);
-		if (reply[0] == '2' && reply[1] == '2')
-			engine_eof(e, slot, now);
-	}
-	engine_release(e, slot, now);
-	return size;
 }
 
 static void fold__very_many__are_several_of_a_bounded_size(void **state)
