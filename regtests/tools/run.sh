@@ -261,7 +261,8 @@ sink__chunking_and_auth__when_offered() {
 
 # One mail by BDAT in one piece: bdat SENDER RECIPIENT TEXT
 bdat() { printf 'MAIL FROM:<%s>\\r\\nRCPT TO:<%s>\\r\\nBDAT %d LAST\\r\\n%s\\r\\n' "$1" "$2" $((${#3} + 2)) "$3"; }
-envelopes() { cut -f 5 "$TMPDIR/log" | sed 's/MAIL FROM:<\(.*\)> RCPT TO:<\(.*\)>/\1 \2/'; }
+# When a command is answered, what came before it is in the log.
+envelopes() { sinkctl s get mails > /dev/null; cut -f 5 "$TMPDIR/log" | sed 's/MAIL FROM:<\(.*\)> RCPT TO:<\(.*\)>/\1 \2/'; }
 
 # Three transactions on their way at once, of which the second one's recipient is refused.
 three_at_once() {
