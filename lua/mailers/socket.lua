@@ -12,12 +12,17 @@
 --   by the peer's close is shut down by its descriptor first.
 -- * A unix socket has no name of its own to be found by: after connect() it is marked, by its descriptor.
 -- * close() on a socket that is connecting leaves its descriptor to the kernel, which tries for two minutes: it is
---   shut down too. Lua cannot name it, so it is found by where it goes, and by not having been there before.
+--   shut down too. Lua cannot name it, so it is found by where it goes, and by not having been there before. To see what was
+--   there costs milliseconds, as the kernel looks at all sockets of the machine, and all that time no HTTP request gets into
+--   Lua: so it is not asked while connects to the address succeed. Then the oldest is taken to be ours; another that
+--   hangs for longer than our time for connects, to a mail server that was there a moment ago, would end in its place.
 local CONNECT_S = 30 -- where HAProxy keeps it (2.8, 3.2), a connect that hangs ends without us too
 local IDLE_S = 900   -- longer than the reply to a final dot may take
 
 local LF = 10
 local concat, byte = table.concat, string.byte
+
+local reached = {} -- address -> true: the last connect to it succeeded
 
 local socket = {}
 socket.__index = socket
@@ -34,12 +39,13 @@ end
 
 -- Waits for the connection; false when it failed. <address> is HAProxy's own text, port included.
 function socket:connect(address)
-	self.others = self.engine.connecting(address)
+	self.others = reached[address] and "" or self.engine.connecting(address)
 	local likely = self.engine.likely(address)
 	self.opened = true
 	self.connecting = address
 	local ok, connected = pcall(self.tcp.connect, self.tcp, address)
 	self.connecting = nil
+	reached[address] = ok and connected and true or nil
 	if not ok then
 		self.opened = false
 		error(connected, 0)

@@ -158,6 +158,23 @@ function tests.settings_that_are_bad__are_refused_with_proxy_key_and_remedy()
 	end
 end
 
+-- Which sockets are on their way to an address is a question that holds HAProxy's thread for milliseconds: with each connect it was
+-- asked, and each alert delayed HTTP by it.
+function tests.connect__while_the_mail_server_is_there__asks_the_kernel_nothing()
+	local asked, up = 0, true
+	local tcp = { settimeout = function() end, connect = function() return up end, close = function() end,
+		getsockname = function() return "127.0.0.1:2" end, getpeername = function() return "127.0.0.1:1" end }
+	core = { tcp = function() return tcp end }
+	local socket = dofile(arg[0]:match("^(.*)/") .. "/../../lua/mailers/socket.lua")
+	local kernel = { connecting = function() asked = asked + 1; return "x" end, likely = function() return -1 end,
+		mark = function() end, shutdown = function() end }
+	for _, step in ipairs({ { true, 1 }, { true, 1 }, { false, 1 }, { false, 2 }, { true, 3 }, { true, 3 } }) do
+		up = step[1]
+		assert(socket.new(kernel):connect("127.0.0.1:1") == up)
+		assert(asked == step[2], ("asked %d times, not %d"):format(asked, step[2]))
+	end
+end
+
 -- Each test in a process of its own: there is one engine a process.
 if arg[2] then
 	tests[arg[2]]()
