@@ -29,6 +29,8 @@
 #include <mailers/error.h>
 #include <mailers/mailer.h>
 #include <mailers/queue.h>
+#include <mailers/rule.h>
+#include <mailers/template.h>
 
 struct engine;
 struct engine_proxy;
@@ -76,6 +78,21 @@ struct engine_proxy_settings {
 	uint32_t limit_per_ms;  /* ... in any stretch of so long; what is over it is folded into one. 0: no limit */
 	uint32_t max_age_ms;    /* 0: the engine's */
 	struct engine_summary_settings summary;
+	/* Checked, and the host's, as long as the engine lives: */
+	const char *subject, *body; /* templates; NULL: the legacy ones */
+	const struct rule *rules;
+	size_t nrules;          /* up to RULE_MAX */
+};
+
+/* An alert as engine_raise_alert() takes it. */
+struct engine_alert {
+	uint64_t server;        /* a key that is one server's alone */
+	const char *name;       /* "proxy/server" */
+	const struct alert_text *what;
+	const char *text;       /* <text_len> bytes */
+	size_t text_len;
+	const char *date;       /* RFC 5322 */
+	const struct template_values *values; /* of its fields; NULL: what the other members tell */
 };
 
 enum engine_want { ENGINE_WANT_READ = 0, ENGINE_WANT_WRITE, ENGINE_WANT_CLOSE };
@@ -114,6 +131,12 @@ const char *engine_proxy_name(const struct engine_proxy *proxy);
 enum mailers_error engine_raise(struct engine *e, struct engine_proxy *proxy, uint64_t server, const char *name,
                                 const struct alert_text *what, const char *text, size_t text_len,
                                 const char *date, uint64_t now_ms);
+
+/* The same for an alert that is told in full. The proxy's rules decide whether it goes, to whom and over which of its
+ * mailers, and templates make its texts; it keeps its order with the server's other alerts for each recipient.
+ */
+enum mailers_error engine_raise_alert(struct engine *e, struct engine_proxy *proxy, const struct engine_alert *alert,
+                                      uint64_t now_ms);
 
 /* A slot for which a connection is to be opened now, or -1. The alert that it will carry is taken at once. */
 int engine_connect(struct engine *e, uint64_t now_ms);

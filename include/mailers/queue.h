@@ -70,6 +70,7 @@ struct queue_alert {
 	const char *text;          /* text of the mail */
 	const char *subject, *body, *to, *cc; /* as in queue_mail; in this object, too */
 	size_t size;               /* bytes of this object */
+	unsigned nrcpt;            /* recipients on each of its routes; the caller's, who may read it */
 };
 
 /* What a mail has instead of what is composed from its alert; NULL: nothing. */

@@ -40,6 +40,15 @@ enum setting_type {
 	SETTING_IDS,      /* struct setting_ids: a list of mailers' ids; or `false` */
 	SETTING_LIMIT,    /* struct setting_limit: a table that the caller walks and puts; or `false` */
 	SETTING_TABLE,    /* nothing: a table that the caller walks */
+	SETTING_SUBJECT,  /* const char *: a template of one line */
+	SETTING_BODY,     /* const char *: a template of lines */
+	SETTING_RULES,    /* struct setting_rules: a list of tables that the caller walks and puts; or `false` */
+	/* struct setting_ids, of one text or a list: */
+	SETTING_PATTERNS, /* patterns of names, see rule.h */
+	SETTING_WORDS,    /* texts */
+	SETTING_MAILBOXES, /* mail addresses */
+	SETTING_NAMES,    /* ids */
+	SETTING_EVENTS,   /* unsigned: a bit for each of <words>, of one or a list */
 };
 
 struct setting_field {
@@ -84,6 +93,12 @@ struct setting_limit {
 	uint32_t mails, per;
 };
 
+struct rule; /* see rule.h */
+struct setting_rules {
+	const struct rule *rule;
+	size_t n;
+};
+
 /* A proxy's entry. */
 struct setting_proxy {
 	uint64_t given;
@@ -91,6 +106,8 @@ struct setting_proxy {
 	struct setting_ids order;
 	struct setting_limit limit;
 	uint32_t max_age;
+	const char *subject, *body;
+	struct setting_rules rules;
 };
 
 /* What stands at the top level alone. */
@@ -106,13 +123,14 @@ extern const struct setting_field setting_mailer_fields[];
 extern const struct setting_field setting_proxy_fields[];
 extern const struct setting_field setting_limit_fields[];
 extern const struct setting_field setting_top_fields[];
+extern const struct setting_field setting_rule_fields[]; /* of struct rule */
 
 /* A value of the file. */
 enum setting_kind {
 	SETTING_IS_TEXT = 0,
 	SETTING_IS_NUMBER,
 	SETTING_IS_BOOL,
-	SETTING_IS_LIST,
+	SETTING_IS_LIST, /* for a field that takes one text or a list: also one text */
 	SETTING_IS_OTHER
 };
 
@@ -178,5 +196,7 @@ void setting_proxy_complete(struct setting_proxy *p);
 void setting_top_complete(struct setting_top *t);
 /* A limit that stands in the file: both of its keys. */
 bool setting_limit_check(const struct setting_limit *l, char *reason);
+/* The same for a rule, and gives what it does not set its default. */
+bool setting_rule_check(struct rule *r, char *reason);
 
 #endif

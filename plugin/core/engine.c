@@ -75,20 +75,20 @@ void engine_free(struct engine *e)
 
 /* Queues <alert>, NULL for want of memory, on one of its ways. */
 static enum mailers_error engine_raise_on(struct engine *e, struct engine_route *r, struct queue_alert *alert,
-                                          uint64_t now_ms)
+                                          const struct engine_decision *d, uint64_t now_ms)
 {
 	enum mailers_error error = MAILERS_ERR_NOMEM;
 	size_t dropped = 0;
 
 	e->stats.raised++;
-	e->stats.recipients += r->proxy->nrcpt;
+	e->stats.recipients += d->nrcpt;
 	if (alert) {
 		engine_record_add(e, r, alert);
-		error = queue_add(e->queue, r->queue, alert, &dropped);
+		error = queue_add_some(e->queue, r->queue, alert, d->wanted, &dropped);
 	}
 	if (error == MAILERS_ERR_NOMEM) {
 		dropped = 1;
-		e->stats.lost += r->proxy->nrcpt;
+		e->stats.lost += d->nrcpt;
 	}
 	if (dropped)
 		engine_route_dropped(e, r, dropped, now_ms);
@@ -105,34 +105,45 @@ static enum mailers_error engine_raise_ready(struct engine *e, struct engine_pro
 		return MAILERS_OK;
 	e->stats.raised++;
 	e->stats.dropped++;
-	e->stats.recipients += proxy->nrcpt;
-	e->stats.lost += proxy->nrcpt;
+	e->stats.recipients += proxy->nown;
+	e->stats.lost += proxy->nown;
 	proxy->unready++;
 	engine_log(e, ALERT_LEVEL_ERR, "mailers: %s: an alert is lost: %s", name, reason);
 	return error;
 }
 
-enum mailers_error engine_raise(struct engine *e, struct engine_proxy *proxy, uint64_t server, const char *name,
-                                const struct alert_text *what, const char *text, size_t text_len,
-                                const char *date, uint64_t now_ms)
+/* Does <r> go over a mailer that the decision allows? */
+static bool engine_raise_over(const struct engine_route *r, const struct engine_decision *d)
+{
+	size_t i;
+
+	for (i = 0; i < r->nmembers; i++) {
+		if (d->members >> (size_t)(&r->members[i] - r->proxy->members) & 1)
+			return true;
+	}
+	return false;
+}
+
+/* Queues what was decided. */
+static enum mailers_error engine_raise_decided(struct engine *e, struct engine_proxy *proxy, const struct engine_alert *a,
+                                               const struct engine_decision *d, bool memory, uint64_t now_ms)
 {
 	enum mailers_error error, worst = MAILERS_OK;
-	struct queue_alert *alert;
+	struct queue_alert *alert = NULL;
 	struct engine_route *r;
 
-	if (!engine_proxy_wants(proxy, what->level))
-		return MAILERS_OK;
-	engine_count_alert(proxy, what->level);
-	error = engine_raise_ready(e, proxy, name);
-	if (error)
-		return error;
-	alert = queue_alert_new(e->queue, server, name, what, text, text_len, date, now_ms);
+	if (memory)
+		alert = queue_alert_new_mail(e->queue, a->server, a->name, a->what, a->text, a->text_len, a->date, &d->mail,
+		                             now_ms);
 	if (alert) {
+		alert->nrcpt = (unsigned)d->nrcpt;
 		alert->owner = proxy;
 		engine_summary_add(e, proxy, alert, now_ms);
 	}
 	for (r = proxy->routes; r; r = r->next) {
-		error = engine_raise_on(e, r, alert, now_ms);
+		if (!engine_raise_over(r, d))
+			continue;
+		error = engine_raise_on(e, r, alert, d, now_ms);
 		if (error)
 			worst = error;
 	}
@@ -140,6 +151,38 @@ enum mailers_error engine_raise(struct engine *e, struct engine_proxy *proxy, ui
 	e->expiry_ms = engine_earlier(e->expiry_ms, now_ms + proxy->max_age_ms);
 	queue_alert_release(alert);
 	return worst;
+}
+
+enum mailers_error engine_raise_alert(struct engine *e, struct engine_proxy *proxy, const struct engine_alert *alert,
+                                      uint64_t now_ms)
+{
+	enum mailers_error error;
+	struct engine_decision d;
+
+	if (!engine_proxy_wants(proxy, alert->what->level))
+		return MAILERS_OK;
+	engine_count_alert(proxy, alert->what->level);
+	error = engine_raise_ready(e, proxy, alert->name);
+	if (error)
+		return error;
+	error = engine_rule_decide(proxy, alert, &d);
+	if (d.drop)
+		error = MAILERS_OK;
+	else
+		error = engine_raise_decided(e, proxy, alert, &d, !error, now_ms);
+	engine_rule_end(&d);
+	return error;
+}
+
+enum mailers_error engine_raise(struct engine *e, struct engine_proxy *proxy, uint64_t server, const char *name,
+                                const struct alert_text *what, const char *text, size_t text_len,
+                                const char *date, uint64_t now_ms)
+{
+	const struct engine_alert alert = {
+		.server = server, .name = name, .what = what, .text = text, .text_len = text_len, .date = date,
+	};
+
+	return engine_raise_alert(e, proxy, &alert, now_ms);
 }
 
 void engine_tick(struct engine *e, uint64_t now_ms)

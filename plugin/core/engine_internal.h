@@ -3,6 +3,7 @@
  *
  *   engine.c          what a host sees: raising, time, counters
  *   engine_proxy.c    proxies and their mailers, as they are set up
+ *   engine_rule.c     rules and templates of a proxy
  *   engine_group.c    mailers that stand in for each other
  *   engine_slot.c     the table of connections: which is opened next, and the bytes of each
  *   engine_route.c    a proxy's way to a mailer or a group: drops and expiry
@@ -66,13 +67,24 @@ struct engine_route {
 	uint64_t dropped;           /* alerts, ever */
 };
 
+/* Where a rule sends alerts of its proxy: bits of its recipients and members; 0: none. */
+struct engine_way {
+	uint64_t rcpt[2], members;
+};
+
+_Static_assert(SMTP_CLIENT_RCPT_MAX <= 128 && ENGINE_MAILERS_MAX <= 64, "bits of a way");
+
 struct engine_proxy {
 	struct engine_proxy *next;
 	char *name;                 /* printable */
 	char *from, *to;            /* header values */
 	char *sender;               /* reverse-path */
-	char **rcpt;
-	size_t nrcpt;
+	char **rcpt;                /* of `email-alert to`, then of its rules */
+	size_t nrcpt, nown;         /* nown: of `email-alert to` */
+	const char *subject, *body; /* templates; NULL: none */
+	const struct rule *rules;
+	size_t nrules;
+	struct engine_way *ways;    /* one a rule */
 	enum alert_level level;
 	enum engine_mode mode;
 	unsigned limit_mails;
@@ -208,6 +220,28 @@ char *engine_copy(const char *text);
 
 /* engine_proxy.c */
 void engine_proxy_free(struct engine_proxy *p);
+
+/* engine_rule.c. Takes over the rules and templates of <settings>, when the proxy's own recipients are there ... */
+enum mailers_error engine_rule_add(struct engine_proxy *p, const struct engine_proxy_settings *settings, char *reason);
+/* ... and looks for their mailers, when all members are. */
+enum mailers_error engine_rule_ready(struct engine_proxy *p, char *reason);
+
+/* What becomes of an alert. */
+struct engine_decision {
+	bool drop, has_to, has_cc;
+	bool used[RULE_MAX];            /* rules that decided */
+	bool wanted[SMTP_CLIENT_RCPT_MAX]; /* of the proxy's recipients */
+	size_t nrcpt;                   /* how many of them */
+	uint64_t members;               /* bits of the proxy's members; all set without a rule about them */
+	struct queue_mail mail;         /* texts in the buffers */
+	const char *subject_text, *body_text; /* templates */
+	uint64_t rcpt[2];               /* bits of the rules' recipients */
+	struct buffer subject, body, to, cc;
+};
+/* OK; or NOMEM: all is told but <mail>. engine_rule_end() in any case. */
+enum mailers_error engine_rule_decide(const struct engine_proxy *p, const struct engine_alert *a,
+                                      struct engine_decision *d);
+void engine_rule_end(struct engine_decision *d);
 
 /* engine_group.c. The group of these mailers in this order, made if it is new; NULL without memory. */
 struct engine_group *engine_group_get(struct engine *e, const struct engine_member *members, size_t n);

@@ -28,6 +28,7 @@ void engine_proxy_free(struct engine_proxy *p)
 	for (i = 0; i < p->nrcpt; i++)
 		free(p->rcpt[i]);
 	free(p->rcpt);
+	free(p->ways);
 	free(p->summary.batch);
 	free(p->summary.group);
 	free(p->sender);
@@ -99,6 +100,8 @@ enum mailers_error engine_proxy_add(struct engine *e, const struct engine_proxy_
 	p->max_age_ms = settings->max_age_ms ? settings->max_age_ms : e->max_age_ms;
 	if (p->name && p->from && p->to && engine_proxy_summary(p, &settings->summary))
 		error = engine_proxy_addresses(p, settings->name, reason);
+	if (!error)
+		error = engine_rule_add(p, settings, reason);
 	if (error) {
 		engine_proxy_free(p);
 		return error;
@@ -235,6 +238,8 @@ enum mailers_error engine_proxy_ready(struct engine *e, struct engine_proxy *pro
 		snprintf(reason, ENGINE_REASON_MAX, "proxy %.100s: it has no mailer", proxy->name);
 		return MAILERS_ERR_STATE;
 	}
+	if (engine_rule_ready(proxy, reason))
+		return MAILERS_ERR_SYNTAX;
 	if (!proxy->ready)
 		proxy->ready = failover ? engine_proxy_failover(e, proxy) : engine_proxy_all(e, proxy);
 	if (proxy->ready)

@@ -76,7 +76,7 @@ static size_t engine_record_lost(const struct engine *e, const struct engine_rec
 		holders += engine_record_at((struct engine *)e, i)->alert == record->alert;
 	for (i = 0; i < ENGINE_FATES; i++)
 		settled += i == ENGINE_FATE_DEFERRED ? 0 : record->fates[i];
-	return record->alert->refs == holders ? record->route->proxy->nrcpt - settled : 0;
+	return record->alert->refs == holders ? record->alert->nrcpt - settled : 0;
 }
 
 const char *engine_record_word(size_t i)
@@ -90,7 +90,7 @@ const char *engine_record_word(size_t i)
 
 void engine_record_count(const struct engine *e, const struct engine_record *record, unsigned *counts)
 {
-	unsigned left = (unsigned)record->route->proxy->nrcpt;
+	unsigned left = record->alert->nrcpt;
 	size_t i;
 
 	memset(counts, 0, ENGINE_RECORD_WORDS * sizeof(*counts));

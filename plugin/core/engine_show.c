@@ -115,7 +115,7 @@ void engine_show_mailers(const struct engine *e, struct buffer *out, uint64_t no
 /* "accepted", or with several recipients "accepted:2,refused:1"; what waits is "queued" or "deferred". */
 static void engine_show_fate(const struct engine *e, const struct engine_record *r, char *out, size_t size)
 {
-	unsigned n = (unsigned)r->route->proxy->nrcpt, counts[ENGINE_RECORD_WORDS];
+	unsigned n = r->alert->nrcpt, counts[ENGINE_RECORD_WORDS];
 	size_t i, len = 0;
 
 	engine_record_count(e, r, counts);
@@ -140,7 +140,7 @@ static void engine_show_record(const struct engine *e, const struct engine_recor
 	buffer_printf(out, "%7s %-24s %-16s %5zu %-16s %5u ",
 	              engine_show_age(age, sizeof(age), r->alert->raised_ms, now_ms),
 	              engine_show_name(name, r->alert->name), engine_show_name(mailer, m->name),
-	              r->route->proxy->nrcpt, fate, r->fates[ENGINE_FATE_DEFERRED]);
+	              (size_t)r->alert->nrcpt, fate, r->fates[ENGINE_FATE_DEFERRED]);
 	engine_show_text(out, r->alert->text);
 	if (r->answer[0]) {
 		buffer_puts(out, " | ");

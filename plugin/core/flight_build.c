@@ -59,6 +59,16 @@ static void flight_fold(const struct queue_envelope *env, const struct engine_pr
 	buffer_add(body, "", 1);
 }
 
+/* What rules and templates made of an alert. */
+static void flight_mail(const struct queue_alert *a, struct message_fields *fields)
+{
+	fields->subject = a->subject;
+	fields->body = a->body;
+	fields->cc = a->cc;
+	if (a->to)
+		fields->to = a->to;
+}
+
 void flight_build(const struct engine *e, struct flight *f)
 {
 	const struct engine_proxy *proxy = flight_route(f)->proxy;
@@ -66,20 +76,28 @@ void flight_build(const struct engine *e, struct flight *f)
 	struct buffer id = { 0 }, body = { 0 }, subject = { 0 };
 	struct message_fields fields = {
 		.from = proxy->from, .to = proxy->to, .date = env->alerts[env->nalerts - 1]->date, .text = env->alert->text,
+		.encode = proxy->subject || proxy->body || env->alert->subject || env->alert->body,
 	};
 
 	flight_message_id(e, f, &id);
-	if (env->nalerts > 1 && proxy->summary.wait_ms)
-		flight_summary(env, &subject, &body);
-	else if (env->nalerts > 1)
-		flight_fold(env, proxy, &subject, &body);
+	if (env->nalerts > 1) {
+		if (proxy->summary.wait_ms)
+			flight_summary(env, &subject, &body);
+		else
+			flight_fold(env, proxy, &subject, &body);
+		if (env->alert->to || env->alert->cc)
+			fields.to = env->rcpt[0];
+	} else {
+		flight_mail(env->alert, &fields);
+	}
 	if (buffer_error(&id) || buffer_error(&subject) || buffer_error(&body)) {
 		f->message.error = MAILERS_ERR_NOMEM;
 	} else {
 		if (env->nalerts > 1)
 			fields.text = subject.data;
 		fields.message_id = id.data;
-		fields.body = body.data;
+		if (body.data)
+			fields.body = body.data;
 		message_build(&fields, &f->message);
 	}
 	buffer_free(&id);

@@ -14,16 +14,14 @@
 #include <strings.h>
 
 #include <mailers/address.h>
+#include <mailers/rule.h>
 #include <mailers/setting.h>
+
+#include "setting_internal.h"
 
 #define QUOTE_MAX 48 /* bytes of the operator's text that a reason repeats */
 
-typedef bool setting_set_fn(const struct setting_field *field, void *at, const struct setting_value *value,
-                            char *reason);
-
-/* Returns false, so that a check can end with it. */
-__attribute__((format(printf, 2, 3)))
-static bool setting_refuse(char *reason, const char *format, ...)
+bool setting_refuse(char *reason, const char *format, ...)
 {
 	va_list ap;
 
@@ -194,8 +192,7 @@ static const char *setting_time_text(char *out, size_t size, uint32_t ms)
 	return out;
 }
 
-/* What stands in the file, where it is of the wrong type; short values are repeated. */
-static const char *setting_kind(char *out, const struct setting_value *value)
+const char *setting_kind(char *out, const struct setting_value *value)
 {
 	switch (value->kind) {
 	case SETTING_IS_TEXT:
@@ -213,8 +210,7 @@ static const char *setting_kind(char *out, const struct setting_value *value)
 	return value->kind_name ? value->kind_name : "something else";
 }
 
-/* What a wider entry says is taken back. */
-static bool setting_is_false(const struct setting_value *value)
+bool setting_is_false(const struct setting_value *value)
 {
 	return value->kind == SETTING_IS_BOOL && !value->truth;
 }
@@ -273,8 +269,7 @@ static bool setting_set_bool(const struct setting_field *field, void *at, const 
 	return true;
 }
 
-/* Index of <text> in <words>, or -1. */
-static int setting_word(const char *const *words, const char *text, size_t len)
+int setting_word(const char *const *words, const char *text, size_t len)
 {
 	int i;
 
@@ -285,7 +280,7 @@ static int setting_word(const char *const *words, const char *text, size_t len)
 	return -1;
 }
 
-static bool setting_refuse_word(const struct setting_field *field, const char *what, const char *text,
+bool setting_refuse_word(const struct setting_field *field, const char *what, const char *text,
                                 char *reason)
 {
 	struct setting_guess guess = { .text = text ? text : "" };
@@ -508,6 +503,14 @@ static const struct {
 	[SETTING_IDS]      = { setting_set_ids, sizeof(struct setting_ids) },
 	[SETTING_LIMIT]    = { setting_set_limit, sizeof(struct setting_limit) },
 	[SETTING_TABLE]    = { setting_set_table, 0 },
+	[SETTING_SUBJECT]  = { setting_rule_set_template, sizeof(const char *) },
+	[SETTING_BODY]     = { setting_rule_set_template, sizeof(const char *) },
+	[SETTING_RULES]    = { setting_rule_set_rules, sizeof(struct setting_rules) },
+	[SETTING_PATTERNS] = { setting_rule_set_list, sizeof(struct setting_ids) },
+	[SETTING_WORDS]    = { setting_rule_set_list, sizeof(struct setting_ids) },
+	[SETTING_MAILBOXES] = { setting_rule_set_list, sizeof(struct setting_ids) },
+	[SETTING_NAMES]    = { setting_rule_set_list, sizeof(struct setting_ids) },
+	[SETTING_EVENTS]   = { setting_rule_set_events, sizeof(unsigned) },
 };
 
 const struct setting_field *setting_find(const struct setting_field *fields, const char *name)

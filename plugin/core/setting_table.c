@@ -4,12 +4,15 @@
  */
 #include <mailers/address.h>
 #include <mailers/sasl.h>
+#include <mailers/rule.h>
 #include <mailers/setting.h>
+#include <mailers/template.h>
 
 #define PATH_MAX_BYTES 4095 /* Linux's PATH_MAX without the NUL */
 
 #define MAILER(member) offsetof(struct setting_mailer, member)
 #define PROXY(member)  offsetof(struct setting_proxy, member)
+#define RULE(member)   offsetof(struct rule, member)
 
 /* In the order of their enums. */
 static const char *const words_tls[] = { "none", "opportunistic", "required", "implicit", NULL };
@@ -19,6 +22,9 @@ static const char *const words_mode[] = { "all", "failover", NULL };
 static const char *const words_auth[] = {
 	"auto", "plain", "login", "cram-md5", "scram-sha-256", "xoauth2", "oauthbearer", NULL,
 };
+
+static const char *const words_level[] = { "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug", NULL };
+static const char *const words_event[] = { "down", "up", "drain", "check", NULL };
 
 #define GROUP_SECRET 1 /* where the password or token comes from */
 #define SECRET_REMEDY "password_file = \"/etc/haproxy/smtp1.pass\", or password_env = \"SMTP1_PASS\""
@@ -69,6 +75,27 @@ const struct setting_field setting_proxy_fields[] = {
 	{ "limit", SETTING_LIMIT, PROXY(limit), 0, 0, NULL, "", "{ mails = 20, per = \"1m\" }", 0 },
 	{ "max_age", SETTING_TIME, PROXY(max_age), 1000, SETTING_TIME_MAX, NULL, "4h", "\"1h\"", 0 },
 	{ "extra", SETTING_TABLE, 0, 0, 0, NULL, "", "{ local1 = { address = \"unix@/run/smtp.sock\" } }", 0 },
+	{ "subject", SETTING_SUBJECT, PROXY(subject), 0, TEMPLATE_SUBJECT_MAX, NULL, "`[HAProxy Alert] %{text}`",
+	  "\"%{proxy}: %{server} is %{state}\"", 0 },
+	{ "body", SETTING_BODY, PROXY(body), 0, TEMPLATE_BODY_MAX, NULL, "`%{text}`", "\"%{text}\\n\\nSince %{since}.\"", 0 },
+	{ "rules", SETTING_RULES, PROXY(rules), 0, RULE_MAX, NULL, "", "{ { proxy = \"^db\", to = \"dba@example.org\" } }", 0 },
+	{ NULL, SETTING_TEXT, 0, 0, 0, NULL, NULL, NULL, 0 },
+};
+
+const struct setting_field setting_rule_fields[] = {
+	{ "proxy", SETTING_PATTERNS, RULE(proxy), 0, RULE_PATTERN_MAX, NULL, "any", "{ \"^db\", \"^sql\" }", 0 },
+	{ "server", SETTING_PATTERNS, RULE(server), 0, RULE_PATTERN_MAX, NULL, "any", "\"^s1$\"", 0 },
+	{ "level", SETTING_ENUM, RULE(level), 0, 0, words_level, "any", "\"alert\"", 0 },
+	{ "event", SETTING_EVENTS, RULE(event), 0, 0, words_event, "any", "{ \"down\", \"up\" }", 0 },
+	{ "words", SETTING_WORDS, RULE(words), 0, RULE_PATTERN_MAX, NULL, "any", "{ \"timeout\", \"refused\" }", 0 },
+	{ "to", SETTING_MAILBOXES, RULE(to), 0, 4000, NULL, "`email-alert to`", "{ \"dba@example.org\" }", 0 },
+	{ "cc", SETTING_MAILBOXES, RULE(cc), 0, 4000, NULL, "", "\"ops@example.org\"", 0 },
+	{ "mailers", SETTING_NAMES, RULE(mailers), 0, 255, NULL, "all of the proxy", "{ \"smtp1\" }", 0 },
+	{ "subject", SETTING_SUBJECT, RULE(subject), 0, TEMPLATE_SUBJECT_MAX, NULL, "the proxy's",
+	  "\"DB %{server} is %{state}\"", 0 },
+	{ "body", SETTING_BODY, RULE(body), 0, TEMPLATE_BODY_MAX, NULL, "the proxy's", "\"%{text}\"", 0 },
+	{ "drop", SETTING_BOOL, RULE(drop), 0, 0, NULL, "false", "true", 0 },
+	{ "continue", SETTING_BOOL, RULE(further), 0, 0, NULL, "false", "true", 0 },
 	{ NULL, SETTING_TEXT, 0, 0, 0, NULL, NULL, NULL, 0 },
 };
 

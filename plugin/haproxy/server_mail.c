@@ -21,6 +21,8 @@ struct server_facts {
 	const struct alert_event *event; /* NULL: a state that was found */
 	struct alert_origin origin;
 	char info[ALERT_INFO_MAX];
+	int64_t lastchg; /* seconds since the server's state changed */
+	bool has_lastchg;
 };
 
 void server_mail_note(enum alert_level level, const char *name, const char *format, ...)
@@ -48,8 +50,8 @@ static lua_Integer server_number(lua_State *L, int object, const char *method)
 	return n;
 }
 
-/* Copies stats[name] of the Server at <object> into <out>. */
-static void server_info(lua_State *L, int object, const char *name, char *out, size_t size)
+/* Copies stats[name] of the Server at <object> into f->info, and takes the time of its last change. */
+static void server_info(lua_State *L, int object, const char *name, struct server_facts *f)
 {
 	const char *text = NULL;
 
@@ -57,8 +59,11 @@ static void server_info(lua_State *L, int object, const char *name, char *out, s
 	if (lua_istable(L, -1)) {
 		lua_getfield(L, -1, name);
 		text = lua_tostring(L, -1);
-		snprintf(out, size, "%s", text ? text : "");
-		lua_pop(L, 1);
+		snprintf(f->info, sizeof(f->info), "%s", text ? text : "");
+		lua_getfield(L, -2, "lastchg");
+		f->lastchg = lua_tointeger(L, -1);
+		f->has_lastchg = lua_isnumber(L, -1);
+		lua_pop(L, 2);
 	}
 	lua_pop(L, 1);
 }
@@ -83,7 +88,7 @@ static int server_collect(lua_State *L)
 	if (ev->type == ALERT_EVENT_CHECK)
 		f->origin.weight_zero = !server_number(L, 2, "get_weight");
 	if (ev->has_check)
-		server_info(L, 2, ev->check.agent ? "last_agt" : "last_chk", f->info, sizeof(f->info));
+		server_info(L, 2, ev->check.agent ? "last_agt" : "last_chk", f);
 	return 0;
 }
 
@@ -126,24 +131,46 @@ static const char *server_mail_date(struct proxy *p, int64_t when)
 	return p->date;
 }
 
-/* Hands a composed text to the engine and wakes who sends it. */
-static void server_mail_queue(lua_State *L, const struct server *s, const struct alert_text *what,
-                              const struct buffer *text, int64_t when)
+/* When the state began that a check report is about, as HAProxy counts it; what tells a change is its begin, <date>. */
+static const char *server_mail_since(const struct server_facts *f, const struct alert_text *what, const char *date,
+                                     int64_t when, char *out, size_t size)
 {
+	time_t t = (time_t)(when - f->lastchg);
+	struct tm tm;
+
+	if (what->change != ALERT_CHANGE_CHECK || !f->has_lastchg || f->lastchg < 0 || f->lastchg > when)
+		return date;
+	localtime_r(&t, &tm);
+	return strftime(out, size, "%a, %d %b %Y %T %z (%Z)", &tm) ? out : date;
+}
+
+/* Hands a composed text to the engine and wakes who sends it. */
+static void server_mail_queue(lua_State *L, const struct server_facts *f, const struct alert_text *what,
+                              struct buffer *text, int64_t when)
+{
+	const struct server *s = f->server;
+	char since[QUEUE_DATE_MAX];
 	uint64_t now = instance_now();
-	const char *date;
+	struct engine_alert alert = { .server = s->key, .name = s->name, .what = what };
+	struct template_alert fields;
 	struct engine *e;
 	bool ring, stalled;
 
+	alert.text_len = text->len;
+	buffer_add(text, "", 1);
 	if (buffer_error(text)) {
 		server_mail_note(ALERT_LEVEL_ERR, s->name, "an alert is lost: out of memory");
 		return;
 	}
-	date = server_mail_date(s->proxy, when);
+	alert.text = text->data;
+	alert.date = server_mail_date(s->proxy, when);
+	template_alert_fill(&fields, f->event, &f->origin, what, s->name, alert.text, alert.date,
+	                    server_mail_since(f, what, alert.date, when, since, sizeof(since)));
+	alert.values = &fields.values;
 	e = instance_lock();
 	if (!engine_busy(e))
 		instance_ticked(now); /* nobody ticks an idle engine: a stall counts from here */
-	engine_raise(e, s->proxy->engine, s->key, s->name, what, text->data, text->len, date, now);
+	engine_raise_alert(e, s->proxy->engine, &alert, now);
 	ring = instance_ring();
 	stalled = instance_stalled(now, SERVER_STALL_MS);
 	instance_unlock();
@@ -176,7 +203,7 @@ void server_mail_event(lua_State *L, const struct server *s, const struct alert_
 		buffer_clear(&text);
 		server_facts(L, s, reference, &f);
 		alert_compose(ev, &f.origin, &what, &text);
-		server_mail_queue(L, s, &what, &text, ev->when);
+		server_mail_queue(L, &f, &what, &text, ev->when);
 	}
 	buffer_free(&text);
 }
@@ -190,7 +217,7 @@ void server_mail_found(lua_State *L, const struct server *s, enum server_state s
 	server_facts(L, s, reference, &f);
 	alert_compose_found(state, drain, &f.origin, &what, &text);
 	if (engine_proxy_wants(s->proxy->engine, what.level))
-		server_mail_queue(L, s, &what, &text, time(NULL));
+		server_mail_queue(L, &f, &what, &text, time(NULL));
 	buffer_free(&text);
 }
 

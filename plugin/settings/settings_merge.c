@@ -312,6 +312,10 @@ void settings_proxy(struct settings *s, const char *proxy, struct engine_proxy_s
 	out->limit_mails = p.limit.mails;
 	out->limit_per_ms = p.limit.per;
 	out->max_age_ms = p.max_age;
+	out->subject = p.subject;
+	out->body = p.body;
+	out->rules = p.rules.rule;
+	out->nrules = p.rules.n;
 }
 
 static bool order_refuse(struct settings *s, const struct settings_scope *scope, const char *proxy,

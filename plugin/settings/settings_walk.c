@@ -11,6 +11,8 @@
 
 #include <lauxlib.h>
 
+#include <mailers/rule.h>
+
 #include "settings_internal.h"
 
 struct walk {
@@ -174,6 +176,27 @@ static const char *const walk_kinds[] = {
 	[LUA_TUSERDATA] = "a userdata", [LUA_TTHREAD] = "a coroutine",
 };
 
+static bool walk_takes_list(enum setting_type type)
+{
+	return type == SETTING_AUTH || type == SETTING_IDS || type >= SETTING_PATTERNS;
+}
+
+/* A text where a list may stand, too, is a list of one. */
+static bool walk_one(struct walk *w, struct setting_value *value)
+{
+	const char **ids;
+
+	if (strlen(value->text) != value->len)
+		return settings_refuse(w->s, w->reason, w->where, "the text holds a NUL; write one without");
+	ids = settings_alloc(w->s, sizeof(*ids));
+	if (!ids)
+		return walk_refuse_memory(w);
+	ids[0] = value->text;
+	value->kind = SETTING_IS_LIST;
+	value->list = (struct setting_ids){ ids, 1 };
+	return true;
+}
+
 /* The value on top of the stack, for <field>. A secret is not even copied. */
 static bool walk_value(struct walk *w, const struct setting_field *field, struct setting_value *value)
 {
@@ -186,7 +209,9 @@ static bool walk_value(struct walk *w, const struct setting_field *field, struct
 		value->kind = SETTING_IS_TEXT;
 		value->text = lua_tolstring(w->L, -1, &value->len);
 		value->text = settings_copy(w->s, value->text, value->len);
-		return value->text || walk_refuse_memory(w);
+		if (!value->text)
+			return walk_refuse_memory(w);
+		return field->type < SETTING_PATTERNS || walk_one(w, value);
 	}
 	if (type == LUA_TBOOLEAN) {
 		value->kind = SETTING_IS_BOOL;
@@ -196,7 +221,7 @@ static bool walk_value(struct walk *w, const struct setting_field *field, struct
 		value->kind_name = "a number with a fraction";
 		if (whole)
 			value->kind = SETTING_IS_NUMBER;
-	} else if (type == LUA_TTABLE && (field->type == SETTING_AUTH || field->type == SETTING_IDS)) {
+	} else if (type == LUA_TTABLE && walk_takes_list(field->type)) {
 		return walk_list(w, value);
 	}
 	return true;
@@ -226,6 +251,7 @@ static const struct {
 	{ setting_proxy_fields, "the top level of the file, or a proxy's entry, as proxies = { [\"db\"] = { "
 	                        "... } }" },
 	{ setting_limit_fields, "limit = { ... }" },
+	{ setting_rule_fields, "a rule, as rules = { { ... } }" },
 };
 
 static bool walk_refuse_unknown(struct walk *w, const struct walk_place *places, const char *key)
@@ -388,12 +414,58 @@ static bool walk_limit_table(struct walk *w, void *proxy)
 	return true;
 }
 
+/* One table of rules{}. */
+static bool walk_rule(struct walk *w, struct rule *rule)
+{
+	struct walk_place places[WALK_PLACES] = { { setting_rule_fields, rule } };
+	char reason[SETTING_REASON_SIZE];
+
+	if (!lua_istable(w->L, -1))
+		return settings_refuse(w->s, w->reason, w->where, "%s is no rule; write { proxy = \"^db\", to = "
+		                       "\"dba@example.org\" }", walk_kinds[lua_type(w->L, -1)]);
+	if (!walk_fields(w, places, NULL))
+		return false;
+	if (!setting_rule_check(rule, reason))
+		return settings_refuse(w->s, w->reason, w->where, "%s", reason);
+	return true;
+}
+
+static bool walk_rules_table(struct walk *w, void *proxy)
+{
+	size_t n = lua_rawlen(w->L, -1), count = 0, len = strlen(w->where), i;
+	struct setting_rules rules = { NULL, n };
+	struct rule *rule;
+
+	for (lua_pushnil(w->L); lua_next(w->L, -2); lua_pop(w->L, 1))
+		count++;
+	if (count != n || n > RULE_MAX)
+		return settings_refuse(w->s, w->reason, w->where,
+		                       n > RULE_MAX ? "too many rules; write at most %d"
+		                                    : "it is no list of rules; write { { proxy = \"^db\", to = "
+		                                      "\"dba@example.org\" } }", RULE_MAX);
+	rule = settings_alloc(w->s, (n + 1) * sizeof(*rule));
+	if (!rule)
+		return walk_refuse_memory(w);
+	for (i = 0; i < n; i++) {
+		lua_rawgeti(w->L, -1, (lua_Integer)i + 1);
+		snprintf(w->where + len, sizeof(w->where) - len, "[%zu]", i + 1);
+		if (!walk_rule(w, &rule[i]))
+			return false;
+		walk_leave(w, len);
+		lua_pop(w->L, 1);
+	}
+	rules.rule = rule;
+	setting_put(setting_proxy_fields, setting_find(setting_proxy_fields, "rules"), proxy, &rules);
+	return true;
+}
+
 /* The table of a proxy, or the top level, on top of the stack; <places> has that of the scope, and more. */
 static bool walk_scope(struct walk *w, struct settings_scope *scope, const struct walk_place *places)
 {
 	const struct walk_tables tables[] = {
 		{ "extra", walk_extra_table, &scope->extra },
 		{ "limit", walk_limit_table, &scope->own },
+		{ "rules", walk_rules_table, &scope->own },
 		{ NULL, NULL, NULL },
 	};
 
@@ -439,6 +511,7 @@ bool settings_walk(struct settings *s, lua_State *L, char *reason)
 		{ "proxies", walk_proxies_table, s },
 		{ "extra", walk_extra_table, &s->top.extra },
 		{ "limit", walk_limit_table, &s->top.own },
+		{ "rules", walk_rules_table, &s->top.own },
 		{ NULL, NULL, NULL },
 	};
 
