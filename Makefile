@@ -187,7 +187,7 @@ $(B)/tools/smtp_sink: TOOL_LIBS := -lssl -lcrypto
 ##install      install plugin and mailers-send below $(DESTDIR)$(PREFIX), for each Lua that was built
 install: all
 	$(Q)install -d $(DESTDIR)$(PREFIX)/share/haproxy-mailers $(DESTDIR)$(PREFIX)/share/doc/haproxy-mailers
-	$(Q)for f in lua/mailers.lua lua/mailers/*.lua; do \
+	$(Q)for f in lua/mailers.lua lua/mailers/*.lua lua/mailers/*.html; do \
 		[ ! -f $$f ] || install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/haproxy-mailers/$${f#lua/} || exit 1; \
 	done
 	$(Q)sed -i 's|^local INSTALLED = nil |local INSTALLED = "$(PREFIX)/share/haproxy-mailers" |' \

@@ -109,9 +109,29 @@ end
 
 local engine = load_engine()
 
+-- The page of the HTTP service; nil without Lua's io library.
+local function load_page()
+	if not io then
+		return nil
+	end
+	local file, err = io.open(HERE .. "/mailers/status.html", "rb")
+	if not file then
+		refuse("cannot load " .. err .. "; install all of lua/mailers beside mailers.lua")
+	end
+	local page = file:read("a")
+	file:close()
+	return page
+end
+
+-- What HAProxy asks of the state of whichever thread serves.
+local function register(wake)
+	load_lua("cli")(engine, wake)
+	load_lua("status")(engine, load_page())
+end
+
 if core.thread > 1 then
 	if engine.join() then
-		load_lua("cli")(engine, engine.call)
+		register(engine.call)
 	end
 	return
 end
@@ -178,7 +198,7 @@ local driver = load_lua("driver")(engine, load_lua("socket"), load_lua("hold"), 
 	return each_server(engine.found)
 end)
 
-load_lua("cli")(engine, driver.wake)
+register(driver.wake)
 
 core.register_init(function()
 	engine.start()
