@@ -10,7 +10,7 @@ set -u
 
 PACKAGES="
 	gcc make clang pkg-config dpkg-dev debian-archive-keyring
-	lua5.3 liblua5.3-dev liblua5.4-dev
+	lua5.3 liblua5.3-dev lua5.4 liblua5.4-dev
 	libcmocka-dev libev-dev libssl-dev libpcre2-dev zlib1g-dev
 	openssl varnish postfix python3-aiosmtpd
 "
