@@ -211,6 +211,16 @@ static int proxy_open(lua_State *L)
 	return 1;
 }
 
+/* From now on the proxy is one that mails nothing. */
+static void proxy_close(lua_State *L, int px)
+{
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, PROXY_TABLE);
+	proxy_call(L, px, "get_name");
+	lua_pushboolean(L, 0);
+	lua_rawset(L, -3);
+	lua_pop(L, 1);
+}
+
 void proxy_push(lua_State *L, int px)
 {
 	px = lua_absindex(L, px);
@@ -218,8 +228,9 @@ void proxy_push(lua_State *L, int px)
 	proxy_call(L, px, "get_name");
 	lua_rawget(L, -2);
 	lua_remove(L, -2);
-	if (lua_isnil(L, -1)) { /* a backend that came after the start */
+	if (lua_isnil(L, -1)) { /* the first time, for a backend that came after the start too */
 		lua_pop(L, 1);
+		proxy_close(L, px); /* if it cannot be opened now, it is not tried again with each event */
 		lua_pushcfunction(L, proxy_open);
 		lua_pushvalue(L, px);
 		lua_call(L, 1, 1);
