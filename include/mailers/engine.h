@@ -57,7 +57,9 @@ struct engine_settings {
 
 enum engine_mode {
 	ENGINE_MODE_ALL = 0,  /* each mailer gets a copy of each alert */
-	ENGINE_MODE_FAILOVER, /* the first in order that is neither down nor paused gets them */
+	/* The first in order that is neither down nor paused gets them; one that was tried over it in vain is tried
+	 * over the next. */
+	ENGINE_MODE_FAILOVER,
 };
 
 /* Alerts that come close together go in one mail (batch.h has the times). */

@@ -151,8 +151,8 @@ void mailer_free(struct mailer *m);
 /* Would connections to both be the same? All but <name> and <backup> is equal. */
 bool mailer_same(const struct mailer *m, const struct mailer_settings *settings);
 
-/* Makes room for one ring more than its own; false without memory. */
-bool mailer_reserve(struct mailer *m);
+/* Makes room for <n> rings more than its own; false without memory. */
+bool mailer_reserve(struct mailer *m, size_t n);
 /* Its own ring alone from now on, then rings that were reserved. */
 void mailer_rings(struct mailer *m);
 void mailer_ring_add(struct mailer *m, struct queue_ring *ring);

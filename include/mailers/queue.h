@@ -135,7 +135,7 @@ void queue_ring_init(struct queue_ring *ring);
  * queue's use. <owner> is handed back by queue_route_owner(). It lives as long as the queue, or until
  * queue_route_free(); NULL without memory, or with an <nrings> out of its range.
  */
-#define QUEUE_RINGS_MAX 65
+#define QUEUE_RINGS_MAX 129
 struct queue_route *queue_route_new(struct queue *q, struct queue_ring *const *rings, size_t nrings,
                                     void *owner, const char *const *rcpt, size_t nrcpt,
                                     const struct queue_limits *limits);

@@ -1,11 +1,16 @@
 /*
  * engine_group - mailers that stand in for each other, in an order.
  *
- * An alert of a group waits in the group's ring. Of its mailers the first that is neither down nor paused
- * by command takes from it; while there is none, all that are not paused do, which are those being probed:
- * whoever gets through first. A mailer that is merely at its maxconn keeps the alerts waiting: to spill
- * over would turn a busy moment of the preferred server into mail over the backup. An alert that a mailer
- * may have taken already waits in that mailer's own ring (queue_verdict.pin), and for that mailer alone.
+ * A new alert of a group waits in the ring of its first turn. Of its mailers the first that is neither down
+ * nor paused by command takes from it; while there is none, all that are not paused do, which are those
+ * being probed: whoever gets through first. A mailer that is merely at its maxconn keeps the alerts waiting:
+ * to spill over would turn a busy moment of the preferred server into mail over the backup.
+ *
+ * An alert that was tried in vain, because the server deferred it or broke the session that it was in, waits
+ * out its pause and then in the ring of the next turn, which is that of the next mailer that is neither down
+ * nor paused. Else a server that greets us and then takes no mail would keep an alert until it is too old, as
+ * its probes get through, while another would take it. An alert that a mailer may have taken already waits
+ * in that mailer's own ring (queue_verdict.pin), and for that mailer alone.
  *
  * Invariant: a mailer's rings are its own and those of the groups that it takes from; engine_group_elect()
  * is the only one that changes them, after each change of a mailer's usability.
@@ -18,7 +23,7 @@ static bool engine_group_is(const struct engine_group *g, const struct engine_me
 {
 	size_t i;
 
-	for (i = 0; i < n && i < g->n && g->mailers[i] == members[i].mailer; i++)
+	for (i = 0; i < n && i < g->n && g->turns[i].mailer == members[i].mailer; i++)
 		;
 	return i == n && n == g->n;
 }
@@ -33,15 +38,16 @@ struct engine_group *engine_group_get(struct engine *e, const struct engine_memb
 			return g;
 	}
 	for (i = 0; i < n; i++) {
-		if (!mailer_reserve(members[i].mailer))
+		if (!mailer_reserve(members[i].mailer, n))
 			return NULL;
 	}
-	g = calloc(1, sizeof(*g) + n * sizeof(g->mailers[0]));
+	g = calloc(1, sizeof(*g) + n * sizeof(g->turns[0]));
 	if (!g)
 		return NULL;
-	queue_ring_init(&g->ring);
-	for (i = 0; i < n; i++)
-		g->mailers[i] = members[i].mailer;
+	for (i = 0; i < n; i++) {
+		queue_ring_init(&g->turns[i].ring);
+		g->turns[i].mailer = members[i].mailer;
+	}
 	g->n = n;
 	g->next = e->groups;
 	e->groups = g;
@@ -51,17 +57,18 @@ struct engine_group *engine_group_get(struct engine *e, const struct engine_memb
 
 static void engine_group_give(struct engine_group *g)
 {
-	size_t i;
+	struct mailer *usable[ENGINE_MAILERS_MAX];
+	size_t i, k, n = 0;
 
 	for (i = 0; i < g->n; i++) {
-		if (mailer_usable(g->mailers[i])) {
-			mailer_ring_add(g->mailers[i], &g->ring);
-			return;
-		}
+		if (mailer_usable(g->turns[i].mailer))
+			usable[n++] = g->turns[i].mailer;
 	}
-	for (i = 0; i < g->n; i++) {
-		if (!g->mailers[i]->suspended)
-			mailer_ring_add(g->mailers[i], &g->ring);
+	for (i = 0; n && i < g->n; i++)
+		mailer_ring_add(usable[i % n], &g->turns[i].ring);
+	for (i = 0; !n && i < g->n; i++) {
+		for (k = 0; !g->turns[i].mailer->suspended && k < g->n; k++)
+			mailer_ring_add(g->turns[i].mailer, &g->turns[k].ring);
 	}
 }
 
@@ -83,6 +90,17 @@ size_t engine_mailer_queued(const struct mailer *m)
 	for (i = 0; i < m->nrings; i++)
 		n += m->rings[i]->alerts;
 	return n;
+}
+
+unsigned engine_route_next_turn(const struct engine_route *r, const struct queue_ring *ring)
+{
+	size_t i;
+
+	for (i = 0; r->group && i < r->group->n; i++) {
+		if (ring == &r->group->turns[i].ring)
+			return (unsigned)(1 + r->nmembers + i); /* where engine_route_new() put it */
+	}
+	return 0;
 }
 
 const struct engine_member *engine_route_member(const struct engine_route *r)

@@ -45,12 +45,20 @@ struct engine_member {
 	bool backup;
 };
 
+/* A mailer of a group, and the ring of routes with something ready that is its turn when those before it can be had too:
+ * of alerts that were tried in vain so often, as the first that can be had takes what is new, the next what that one
+ * sent away, and so on in a circle. engine_group_elect() says whose turn a ring really is.
+ */
+struct engine_turn {
+	struct mailer *mailer;
+	struct queue_ring ring;
+};
+
 /* An ordered list of mailers; the proxies that have the same one share it. */
 struct engine_group {
 	struct engine_group *next;
-	struct queue_ring ring;     /* routes of these proxies with something ready that any of the mailers may take */
 	size_t n;
-	struct mailer *mailers[];
+	struct engine_turn turns[];
 };
 
 /* A proxy's way to one mailer or to a group, the owner of a queue_route. */
@@ -108,6 +116,7 @@ struct engine_proxy {
 struct flight {
 	struct queue_envelope *env;     /* NULL while the place is free */
 	struct queue *queue;
+	const struct queue_ring *ring;  /* from which it was taken */
 	const struct engine_member *member; /* over which it goes */
 	struct buffer message;
 	unsigned number;                /* of its connection's mails, in the order of their taking */
@@ -249,6 +258,10 @@ struct engine_group *engine_group_get(struct engine *e, const struct engine_memb
 void engine_group_elect(struct engine *e);
 /* Alerts in all rings that <m> takes from. */
 size_t engine_mailer_queued(const struct mailer *m);
+/* Where a mail of <r> that was taken from <ring> is to wait after a try in vain (queue_verdict.pin): for the next mailer of
+ * its group; 0: where it was, as there is none, or as it is pinned to the one that may have taken it.
+ */
+unsigned engine_route_next_turn(const struct engine_route *r, const struct queue_ring *ring);
 /* The mailer that takes from <route> at present, or would first. */
 const struct engine_member *engine_route_member(const struct engine_route *r);
 void engine_group_free(struct engine *e);

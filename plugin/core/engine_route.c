@@ -45,9 +45,11 @@ bool engine_route_new(struct engine *e, struct engine_proxy *proxy, struct engin
 	r->nmembers = n;
 	r->group = group;
 	if (group)
-		rings[nrings++] = &group->ring;
+		rings[nrings++] = &group->turns[0].ring;
 	for (i = 0; i < n; i++)
 		rings[nrings++] = &members[i].mailer->ring;
+	for (i = 0; group && i < n; i++) /* the one after each turn, for engine_route_next_turn() */
+		rings[nrings++] = &group->turns[(i + 1) % n].ring;
 	if (engine_route_limit(e, r, rings[0]))
 		r->queue = queue_route_new(e->queue, rings, nrings, r, (const char *const *)proxy->rcpt, proxy->nrcpt,
 		                           &e->limits);

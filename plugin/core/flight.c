@@ -111,8 +111,9 @@ static bool flight_limits(struct engine *e, struct queue_envelope *env, uint64_t
 	return true;
 }
 
-/* The next envelope for <m> that may go now. */
-static struct queue_envelope *flight_envelope(struct engine *e, struct mailer *m, uint64_t now_ms)
+/* The next envelope for <m> that may go now, and the ring where it stood. */
+static struct queue_envelope *flight_envelope(struct engine *e, struct mailer *m, const struct queue_ring **from,
+                                              uint64_t now_ms)
 {
 	struct queue_envelope *env;
 	struct queue_ring *ring;
@@ -121,6 +122,7 @@ static struct queue_envelope *flight_envelope(struct engine *e, struct mailer *m
 		ring = mailer_next_ring(m);
 		env = ring ? queue_take(e->queue, ring) : NULL;
 	} while (env && !flight_limits(e, env, now_ms));
+	*from = ring;
 	return env;
 }
 
@@ -129,7 +131,7 @@ bool flight_take(struct engine *e, struct flight *f, struct mailer *m, uint64_t 
 	struct engine_limit *l;
 	size_t i;
 
-	f->env = flight_envelope(e, m, now_ms);
+	f->env = flight_envelope(e, m, &f->ring, now_ms);
 	if (!f->env)
 		return false;
 	f->queue = e->queue;

@@ -153,6 +153,8 @@ static void flight_count(struct engine *e, struct flight *f, size_t i, enum engi
 	struct queue_verdict *v = &f->env->verdicts[i];
 
 	v->outcome = fate == ENGINE_FATE_DEFERRED ? QUEUE_DEFERRED : QUEUE_DONE;
+	if (!v->pin)
+		v->pin = engine_route_next_turn(flight_route(f), f->ring);
 	v->until_ms = flight_next_try(e, f, i, now_ms);
 	flight_tally(e, f->env, f->member, fate, why, now_ms);
 }

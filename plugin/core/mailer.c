@@ -122,14 +122,14 @@ bool mailer_same(const struct mailer *m, const struct mailer_settings *settings)
 
 /* --- rings --- */
 
-bool mailer_reserve(struct mailer *m)
+bool mailer_reserve(struct mailer *m, size_t n)
 {
-	struct queue_ring **rings = realloc(m->rings, (m->rings_size + 1) * sizeof(struct queue_ring *));
+	struct queue_ring **rings = realloc(m->rings, (m->rings_size + n) * sizeof(struct queue_ring *));
 
 	if (!rings)
 		return false;
 	m->rings = rings;
-	m->rings_size++;
+	m->rings_size += n;
 	return true;
 }
 

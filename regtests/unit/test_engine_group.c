@@ -87,6 +87,88 @@ static void failover__first_comes_back__takes_again(void **state)
 	peer_free(p);
 }
 
+/* A bug: probes of such a server get through, so it was up again whenever the alert was tried, over it alone, until
+ * the alert was given up after its four hours.
+ */
+static void failover__first_lets_us_in_and_takes_no_mail__the_next_gets_it(void **state)
+{
+	static const struct { enum peer_stage at; const char *reply; } table[] = {
+		{ AT_MAIL, "421 4.3.2 not now" }, { AT_MAIL, "530 5.7.0 who are you" }, { AT_MAIL, PEER_CLOSE },
+		{ AT_MAIL, PEER_MUTE }, { AT_MAIL, "451 4.3.0 disk full" }, { AT_RCPT, PEER_CLOSE },
+		{ AT_RCPT, "450 4.7.1 greylisted" }, { AT_RCPT, "503 5.5.1 what" }, { AT_DATA, "421 4.3.2 not now" },
+		{ AT_MESSAGE, "451 4.3.0 later" },
+	};
+	enum peer_mode mode;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		for (mode = 0; mode < PEER_MODES; mode++) {
+			struct peer *p = peer_new(mode);
+			struct engine_proxy *be = two(p, "be");
+
+			p->rules[0] = (struct peer_rule){ "mx1:25", table[i].at, NULL, table[i].reply, 0 };
+			peer_raise(p, be, 1, "one");
+			peer_raise(p, be, 1, "two");
+			peer_finish(p);
+			assert_string_equal(peer_order(p, "a@example.com"), "one two");
+			assert_int_equal(peer_took(p, "mx2:25", NULL, NULL), 2);
+			assert_true(p->now <= 1000000 + 2 * 16500);
+			peer_free(p);
+		}
+	}
+}
+
+static void failover__deferred_by_one_after_the_other__goes_round(void **state)
+{
+	static const char *const addresses[] = { "mx1:25", "mx2:25", "mx3:25" };
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be;
+	size_t i;
+
+	(void)state;
+	p->proxy.mode = ENGINE_MODE_FAILOVER;
+	be = peer_proxy(p, "be", "a@example.com, b@example.com");
+	for (i = 0; i < 3; i++) {
+		peer_mailer(p, be, addresses[i]);
+		p->rules[i] = (struct peer_rule){ addresses[i], AT_RCPT, "a@example.com", "450 4.7.1 greylisted", 2 };
+	}
+	peer_raise(p, be, 1, "one");
+	peer_raise(p, be, 1, "two");
+	peer_finish(p);
+	assert_string_equal(peer_order(p, "a@example.com"), "one two");
+	assert_int_equal(peer_took(p, "mx1:25", "b@example.com", NULL), 2); /* it is not sent round with the other */
+	for (i = 0; i < 3; i++)
+		assert_int_equal(p->used[i], 2);
+	assert_int_equal(peer_took(p, "mx1:25", "a@example.com", NULL), 2);
+	p->rules[0] = (struct peer_rule){ "mx1:25", AT_RCPT, NULL, "450 4.7.1 greylisted", 0 };
+	p->rules[1] = (struct peer_rule){ "mx2:25", AT_CONNECT, NULL, PEER_CLOSE, 0 };
+	p->rules[2].reply = NULL;
+	while (!peer_logged(p, "mx2:25 (mx2:25) is down")) { /* who comes next is not to be had */
+		peer_raise(p, be, 2, "x");
+		peer_finish(p);
+	}
+	p->nmails = 0;
+	peer_raise(p, be, 1, "three");
+	peer_finish(p);
+	assert_int_equal(peer_took(p, "mx3:25", NULL, "three"), 2);
+	peer_free(p);
+}
+
+static void failover__deferred_and_the_next_is_paused__stays(void **state)
+{
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be = two(p, "be");
+
+	(void)state;
+	engine_pause(p->engine, "mx2:25", p->now);
+	p->rules[0] = (struct peer_rule){ "mx1:25", AT_RCPT, NULL, "450 4.7.1 greylisted", 3 };
+	peer_raise(p, be, 1, "one");
+	peer_finish(p);
+	assert_int_equal(peer_took(p, "mx1:25", NULL, "one"), 1);
+	peer_free(p);
+}
+
 static void failover__backups__come_after_the_others_in_their_order(void **state)
 {
 	static const char *const order[] = { "mx2:25", "mx4:25", "mx1:25", "mx3:25" };
@@ -165,6 +247,24 @@ static void failover__may_have_been_taken__stays_with_that_mailer(void **state)
 	assert_int_equal(peer_took(p, "mx1:25", NULL, "one"), 2);
 	assert_int_equal(peer_took(p, NULL, NULL, "after"), 1);
 	assert_string_equal(p->mails[0].id, p->mails[2].id);
+	peer_free(p);
+}
+
+static void failover__may_have_been_taken_and_is_deferred_then__stays_with_that_mailer(void **state)
+{
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be = two(p, "be");
+
+	(void)state;
+	p->rules[0] = (struct peer_rule){ "mx1:25", AT_MESSAGE, NULL, PEER_TAKE_CLOSE, 1 };
+	peer_raise(p, be, 1, "one");
+	peer_run(p);
+	assert_int_equal(peer_logged(p, "unknown whether accepted"), 1);
+	p->rules[1] = (struct peer_rule){ "mx1:25", AT_RCPT, NULL, "450 4.7.1 greylisted", 3 };
+	peer_finish(p);
+	assert_int_equal(peer_logged(p, "deferred at RCPT"), 3);
+	assert_int_equal(peer_took(p, "mx1:25", NULL, "one"), 2);
+	assert_int_equal(p->nmails, 2);
 	peer_free(p);
 }
 
@@ -296,9 +396,13 @@ int main(void)
 		cmocka_unit_test(failover__all_well__the_first_takes_all),
 		cmocka_unit_test(failover__first_goes_down__the_next_takes_all_without_a_try_counted),
 		cmocka_unit_test(failover__first_comes_back__takes_again),
+		cmocka_unit_test(failover__first_lets_us_in_and_takes_no_mail__the_next_gets_it),
+		cmocka_unit_test(failover__deferred_by_one_after_the_other__goes_round),
+		cmocka_unit_test(failover__deferred_and_the_next_is_paused__stays),
 		cmocka_unit_test(failover__backups__come_after_the_others_in_their_order),
 		cmocka_unit_test(failover__first_is_busy__alerts_wait_for_it),
 		cmocka_unit_test(failover__may_have_been_taken__stays_with_that_mailer),
+		cmocka_unit_test(failover__may_have_been_taken_and_is_deferred_then__stays_with_that_mailer),
 		cmocka_unit_test(failover__all_are_down__whoever_gets_through_first_takes),
 		cmocka_unit_test(failover__two_proxies_of_the_same_list__take_turns),
 		cmocka_unit_test(failover__lists_cross__each_mailer_serves_both),
