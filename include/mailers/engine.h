@@ -67,8 +67,11 @@ struct engine_summary_settings {
 	uint32_t wait_ms;       /* 0: each goes by itself */
 	uint32_t max_wait_ms;
 	bool first_now;
-	const char *batch;      /* templates (template.h) of the alert's proxy, server, name, state, level and event; */
-	const char *group;      /* NULL: "%{proxy}", "%{name}". Of <batch> all of a server's alerts are to be one key */
+	/* Templates (template.h) of the alert's proxy, server and name; of <group> its state, level and event too. Alerts
+	 * of which <batch> makes one text go together, also those of several proxies, if they have the same <batch>, From
+	 * and To; over the same mailers in one mail. NULL: "%{proxy}" and "%{name}".
+	 */
+	const char *batch, *group;
 };
 
 struct engine_proxy_settings {

@@ -114,6 +114,8 @@ struct queue_envelope {
 	struct queue_verdict *verdicts; /* per recipient, RETRY at first: the taker fills them, then settles */
 	void *items, *fold;             /* the queue's own */
 };
+/* The route of alerts[i]: but for a fold of joined routes, env->route. */
+struct queue_route *queue_envelope_route(const struct queue_envelope *env, size_t i);
 
 /* Numbers of one route, for logs, `show` and tests. */
 struct queue_route_stats {
@@ -142,6 +144,10 @@ struct queue_route *queue_route_new(struct queue *q, struct queue_ring *const *r
 /* Frees a route, and the alerts that wait in it; nothing of it may be in flight. NULL is a no-op. */
 void queue_route_free(struct queue *q, struct queue_route *route);
 void *queue_route_owner(const struct queue_route *route);
+/* From now on a fold of a batch takes the alerts of both routes, and of those that <other> is joined with, for one
+ * recipient by its text. <route> was joined with none, and has the same rings.
+ */
+void queue_route_join(struct queue_route *route, struct queue_route *other);
 void queue_route_stats(const struct queue_route *route, struct queue_route_stats *stats);
 
 /* Makes an alert with copies of the texts, reference count 1, without owner and batch; NULL without memory. */
@@ -182,7 +188,7 @@ struct queue_envelope *queue_take(struct queue *q, struct queue_ring *ring);
 bool queue_hold(struct queue *q, struct queue_envelope *env, size_t i, uint64_t until_ms);
 
 /* Makes a fold of <env>, just taken with queue_take(): recipient <i> alone, with the alerts of this route
- * that wait for it and can be taken, the oldest first. Each lane of the recipient that is READY or HELD,
+ * (for a batch also of those that it is joined with) that wait for it and can be taken, the oldest first. Each lane of the recipient that is READY or HELD,
  * and the one that was taken, gives its alerts from the head on, up to the first that is pinned to another
  * ring than the taken one, is held, or, if the one that was taken has a <batch>, is of another. A DEFERRED lane
  * gives none: its pause is its alert's own. At most

@@ -289,6 +289,8 @@ void engine_summary_flush(struct engine *e);
 /* Appends a template of a `summary`, rendered, to <out>. */
 void engine_summary_render(const char *text, const struct engine_proxy *p, const struct queue_alert *alert,
                            struct buffer *out);
+/* The routes of <p> have been made: its batches may have alerts of others. */
+void engine_summary_join(struct engine *e, struct engine_proxy *p);
 void engine_summary_free(struct engine *e);
 #define ENGINE_SUMMARY_KEY_MAX 400 /* bytes of a template, rendered */
 

@@ -240,10 +240,13 @@ enum mailers_error engine_proxy_ready(struct engine *e, struct engine_proxy *pro
 	}
 	if (engine_rule_ready(proxy, reason))
 		return MAILERS_ERR_SYNTAX;
-	if (!proxy->ready)
-		proxy->ready = failover ? engine_proxy_failover(e, proxy) : engine_proxy_all(e, proxy);
 	if (proxy->ready)
 		return MAILERS_OK;
+	proxy->ready = failover ? engine_proxy_failover(e, proxy) : engine_proxy_all(e, proxy);
+	if (proxy->ready) {
+		engine_summary_join(e, proxy);
+		return MAILERS_OK;
+	}
 	snprintf(reason, ENGINE_REASON_MAX, "proxy %.100s: out of memory", proxy->name);
 	return MAILERS_ERR_NOMEM;
 }

@@ -53,10 +53,10 @@ static struct engine_record *engine_record_find(struct engine *e, const struct e
 void engine_record_fate(struct engine *e, const struct queue_envelope *env, const struct engine_member *m,
                         enum engine_fate fate, const char *answer)
 {
-	const struct engine_route *r = queue_route_owner(env->route);
 	size_t i;
 
 	for (i = env->nalerts; i--; ) {
+		const struct engine_route *r = queue_route_owner(queue_envelope_route(env, i));
 		struct engine_record *record = engine_record_find(e, r, env->alerts[i]);
 
 		if (!record)

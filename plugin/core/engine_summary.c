@@ -7,9 +7,10 @@
  * of the process are the queue's, as ever, and alerts that are still there from before, deferred or over a limit, go
  * first.
  *
- * A batch has the clock of all recipients of its alerts: the key has the proxy and, where a rule names others than
- * the proxy's, the recipients. An alert for which there is no memory, or that is raised at the end of the process,
- * goes at once and alone.
+ * A batch may have alerts of several proxies, when its template does not name them: then their routes are joined
+ * (queue_route_join()), as far as they lead over the same mailers. Its key has sender and recipients too, as one mail
+ * has one From and To; all its mails have one clock. An alert for which there is no memory, or that is raised at the
+ * end of the process, goes at once and alone.
  *
  * Called by engine.c, engine_drain.c and engine_command.c.
  */
@@ -37,16 +38,16 @@ void engine_summary_render(const char *text, const struct engine_proxy *p, const
 	template_render(text, &values, ENGINE_SUMMARY_KEY_MAX, out);
 }
 
-/* "proxy\nbatch\nrecipients" */
+/* "from\nto\nbatch", and what a rule has in place of the recipients */
 static void engine_summary_key(const struct engine_proxy *p, const struct queue_alert *alert, struct buffer *key)
 {
-	buffer_printf(key, "%s\n", p->name);
+	buffer_printf(key, "%s\n%s\n", p->from, p->to);
 	engine_summary_render(p->summary.batch, p, alert, key);
 	buffer_printf(key, "\n%s\n%s", alert->to ? alert->to : "", alert->cc ? alert->cc : "");
 	buffer_add(key, "", 1);
 }
 
-/* Not 0. Two keys that had one would share mails of one proxy, no more. */
+/* Not 0. Two keys that had one would share mails over the same mailers to the same people, no more. */
 static uint64_t engine_summary_number(const char *key)
 {
 	uint64_t h = UINT64_C(0xcbf29ce484222325);
@@ -119,4 +120,46 @@ void engine_summary_free(struct engine *e)
 	if (e->batches)
 		engine_summary_flush(e);
 	batch_set_free(e->batches);
+}
+
+/* May a batch of <p> have alerts of others, as far as its template says? */
+static bool engine_summary_shares(const struct engine_proxy *p)
+{
+	return p->summary.wait_ms && !strstr(p->summary.batch, "%{proxy}") && !strstr(p->summary.batch, "%{name}");
+}
+
+static bool engine_summary_same(const struct engine_proxy *p, const struct engine_proxy *other)
+{
+	return p != other && other->ready && other->summary.wait_ms && !strcmp(p->summary.batch, other->summary.batch) &&
+	       !strcmp(p->from, other->from) && !strcmp(p->to, other->to);
+}
+
+/* The first route of <p> over the mailers of <way>. A second one has the same alerts once more. */
+static struct engine_route *engine_summary_route(const struct engine_proxy *p, const struct engine_route *way)
+{
+	struct engine_route *r;
+
+	for (r = p->routes; r; r = r->next) {
+		if (r->group == way->group && (r->group || r->members->mailer == way->members->mailer))
+			return r;
+	}
+	return NULL;
+}
+
+void engine_summary_join(struct engine *e, struct engine_proxy *p)
+{
+	struct engine_proxy *other;
+	struct engine_route *r, *kin;
+
+	if (!engine_summary_shares(p))
+		return;
+	for (r = p->routes; r; r = r->next) {
+		kin = NULL;
+		if (engine_summary_route(p, r) != r)
+			continue;
+		for (other = e->proxies; other && !kin; other = other->next)
+			kin = engine_summary_same(p, other) ? engine_summary_route(other, r) : NULL;
+		if (kin)
+			queue_route_join(r->queue, kin->queue);
+	}
 }

@@ -48,6 +48,7 @@ struct queue_route *queue_route_new(struct queue *q, struct queue_ring *const *r
 		r->pools[i].ring = rings[i];
 		r->pools[i].route = r;
 	}
+	list_init(&r->kin);
 	r->npools = nrings;
 	r->owner = owner;
 	r->limits = *limits;
@@ -69,6 +70,11 @@ no_memory:
 		free(r->rcpt[i]);
 	free(r);
 	return NULL;
+}
+
+void queue_route_join(struct queue_route *route, struct queue_route *other)
+{
+	list_append(&other->kin, &route->kin);
 }
 
 void *queue_route_owner(const struct queue_route *route)
@@ -461,6 +467,7 @@ static void queue_route_destroy(struct queue_route *r)
 	}
 	for (i = 0; i < r->nrcpt; i++)
 		free(r->rcpt[i]);
+	list_remove(&r->kin);
 	list_remove(&r->in_queue);
 	free(r);
 }

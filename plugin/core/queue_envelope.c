@@ -117,6 +117,13 @@ struct queue_envelope *queue_take_expired(struct queue *q, struct queue_route *r
 	return env;
 }
 
+struct queue_route *queue_envelope_route(const struct queue_envelope *env, size_t i)
+{
+	struct queue_item *const *items = env->items;
+
+	return env->nalerts > 1 ? items[i]->delivery->route : env->route;
+}
+
 /* An item stays: its lane waits as the verdict says, if it is the head. */
 static void queue_item_stay(struct queue *q, struct queue_item *item, const struct queue_verdict *v)
 {

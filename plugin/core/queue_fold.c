@@ -14,12 +14,22 @@
 
 #define FOLD_ITEMS_MIN 16
 
+/* A route that gives alerts, in their order. */
+struct fold_source {
+	struct queue_route *route;
+	size_t rcpt;
+	struct queue_walk walk;
+	struct queue_delivery *next;
+};
+
 struct fold {
 	struct queue_item **items; /* oldest first; the array of alerts comes behind them */
 	size_t n, size;
 	struct queue_item *own;    /* the one that was taken: it is in the fold whatever the bounds */
 	bool has_own;
 	size_t alerts, bytes;      /* room for others */
+	struct fold_source *sources;
+	size_t nsources;
 };
 
 static bool fold_add(struct fold *f, struct queue_item *item)
@@ -53,24 +63,79 @@ static bool fold_may_join(const struct fold *f, const struct queue_item *item)
 	return LIST_ENTRY(item->in_lane.prev, struct queue_item, in_lane)->state == ITEM_FOLDED;
 }
 
+/* Index of the recipient in <r>; r->nrcpt without it. */
+static size_t fold_rcpt(const struct queue_route *r, const char *rcpt)
+{
+	size_t i;
+
+	for (i = 0; i < r->nrcpt && strcmp(r->rcpt[i], rcpt); i++)
+		;
+	return i;
+}
+
+/* The own route, and for a batch those that it is joined with. False without memory. */
+static bool fold_sources(struct fold *f)
+{
+	struct queue_route *own = f->own->delivery->route;
+	const char *rcpt = own->rcpt[f->own->lane->rcpt];
+	const struct list *l = &own->kin;
+	size_t n = 0;
+
+	do {
+		n++;
+		l = l->next;
+	} while (f->own->delivery->alert->batch && l != &own->kin);
+	f->sources = calloc(n, sizeof(*f->sources));
+	if (!f->sources)
+		return false;
+	for (l = &own->kin; n--; l = l->next) {
+		struct queue_route *r = LIST_ENTRY(l, struct queue_route, kin);
+		struct fold_source *s = &f->sources[f->nsources];
+
+		*s = (struct fold_source){ .route = r, .rcpt = fold_rcpt(r, rcpt) };
+		if (s->rcpt == r->nrcpt)
+			continue;
+		s->next = queue_walk_next(r, &s->walk);
+		f->nsources++;
+	}
+	return true;
+}
+
+/* The next item in the order of adding; NULL after the last. */
+static struct queue_item *fold_next(struct fold *f)
+{
+	struct fold_source *first = NULL;
+	struct queue_delivery *d;
+	size_t i;
+
+	for (i = 0; i < f->nsources; i++) {
+		struct fold_source *s = &f->sources[i];
+
+		if (s->next && (!first || s->next->seq < first->next->seq))
+			first = s;
+	}
+	if (!first)
+		return NULL;
+	d = first->next;
+	first->next = queue_walk_next(first->route, &first->walk);
+	return &d->items[first->rcpt];
+}
+
 /* Finds the items in the order of adding. Where a bound ends the search before the own one was met, that is
  * newer than all that were found.
  */
 static bool fold_find(struct fold *f)
 {
-	size_t rcpt = f->own->lane->rcpt, len;
-	struct queue_walk walk = { { NULL } };
-	struct queue_delivery *d;
+	struct queue_item *item;
+	size_t len;
 
-	while (f->alerts && (d = queue_walk_next(f->own->delivery->route, &walk))) {
-		struct queue_item *item = &d->items[rcpt];
-
+	while (f->alerts && (item = fold_next(f))) {
 		if (item == f->own) {
 			f->has_own = true;
 		} else {
 			if (!fold_may_join(f, item))
 				continue;
-			len = strlen(d->alert->text);
+			len = strlen(item->delivery->alert->text);
 			if (len > f->bytes)
 				break;
 			f->alerts--;
@@ -152,7 +217,8 @@ enum mailers_error queue_fold(struct queue *q, struct queue_envelope *env, size_
 	len = strlen(env->alert->text);
 	f.alerts = most_alerts && len <= most_bytes ? most_alerts - 1 : 0;
 	f.bytes = most_bytes - len; /* does not matter without room for alerts */
-	alerts = fold_find(&f) ? fold_alerts(&f) : NULL;
+	alerts = fold_sources(&f) && fold_find(&f) ? fold_alerts(&f) : NULL;
+	free(f.sources);
 	if (!alerts) {
 		fold_undo(&f);
 		return MAILERS_ERR_NOMEM;

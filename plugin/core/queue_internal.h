@@ -72,6 +72,7 @@ struct queue_pool {
 
 struct queue_route {
 	struct list in_queue;
+	struct list kin;           /* a ring of routes that are joined, without a head */
 	struct queue_kind kinds[QUEUE_KINDS];
 	void *owner;
 	struct queue_limits limits;

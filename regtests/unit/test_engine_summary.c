@@ -197,6 +197,63 @@ static void summary__batch_and_group__are_templates(void **state)
 	peer_free(p);
 }
 
+static void summary__batch_of_several_proxies__is_one_mail(void **state)
+{
+	static const char *const names[] = { "web", "db", "a-name-that-is-rather-long-and-leaves-no-room-for-those-behind-it-in-"
+	                                     "the-subject-of-the-mail", "api", "static" };
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be[5], *alone;
+	int i;
+
+	(void)state;
+	p->proxy.summary = (struct engine_summary_settings){ 1000, 1000, false, "all of them", "%{proxy}" };
+	for (i = 0; i < 5; i++) {
+		be[i] = peer_proxy(p, names[i], "a@example.com, b@example.com");
+		peer_mailer(p, be[i], "mx1:25");
+		peer_mailer(p, be[i], i % 2 ? "mx2:25" : "mx1:25"); /* some have one twice */
+		peer_ready(p, be[i]);
+	}
+	alone = summed(p, "alone", "a@example.com");
+	for (i = 0; i < 10; i++)
+		tell(p, be[i % 5], i / 5, i == 6 ? ALERT_CHANGE_UP : ALERT_CHANGE_DOWN);
+	tell(p, alone, 1, ALERT_CHANGE_DOWN);
+	peer_finish(p);
+	assert_int_equal(peer_took(p, "mx1:25", "a@example.com", "Server alone/s1 is down."), 1);
+	for (i = 0; i < 2; i++) {
+		const char *rcpt = i ? "a@example.com" : "b@example.com";
+
+		assert_int_equal(peer_took(p, "mx1:25", rcpt, "10 alerts in 5 groups: 10 state changes, 0 check reports"), 1);
+		assert_int_equal(peer_took(p, "mx2:25", rcpt, "4 alerts in 2 groups: 4 state changes, 0 check reports"), 1);
+		assert_int_equal(peer_took(p, "mx1:25", rcpt, "2 alerts in 1 group: 2 state changes, 0 check reports"), 3);
+	}
+	assert_int_equal(peer_stats(p).accepted, 2 * 20 + 1);
+	assert_int_equal(p->nmails, 1 + 2 * 5);
+	peer_free(p);
+}
+
+static void summary__subject__names_proxies_while_they_fit(void **state)
+{
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be;
+	char name[16];
+	int i;
+
+	(void)state;
+	p->proxy.summary = (struct engine_summary_settings){ 1000, 1000, false, "%%", "all" };
+	for (i = 0; i < 40; i++) {
+		snprintf(name, sizeof(name), "backend%d", i);
+		be = summed(p, name, "a@example.com");
+		tell(p, be, 1, i % 2 ? ALERT_CHANGE_DOWN : ALERT_CHANGE_UP);
+		tell(p, be, 2, ALERT_CHANGE_DOWN);
+	}
+	peer_finish(p);
+	assert_int_equal(p->nmails, 1);
+	assert_non_null(strstr(p->last, "\r\nSubject: [HAProxy Alert] 80 alerts: 60 servers down, 20 up (backend0, backend1, backend2, "
+	                                "backend3, backend4, backend5, backend6, backend7, backend8, backend9, backend10 and 29 "
+	                                "more)\r\n"));
+	peer_free(p);
+}
+
 static void summary__max_wait__ends_a_storm(void **state)
 {
 	struct peer *p = peer_new(PEER_NEED);
@@ -488,6 +545,8 @@ enum { SERVERS = 8, PROXIES = 2, RCPTS = 3 };
 
 static struct { unsigned raised, got[RCPTS]; } servers[PROXIES][SERVERS];
 
+static bool random_same_people; /* both proxies mail the same, which one batch may have */
+
 static uint64_t any(struct peer *p, uint64_t below)
 {
 	p->random = p->random * UINT64_C(6364136223846793005) + 1442695040888963407;
@@ -564,7 +623,7 @@ static void random_run(struct engine_summary_settings one, struct engine_summary
 	p->proxy.limit_mails = limit;
 	p->proxy.limit_per_ms = 5000;
 	p->proxy.summary = one;
-	be[0] = summed(p, "0", "a@example.com");
+	be[0] = summed(p, "0", random_same_people ? "b@example.com, c@example.com" : "a@example.com");
 	p->proxy.summary = two;
 	be[1] = summed(p, "1", "b@example.com, c@example.com");
 	for (i = 0; i < 3000; i++) {
@@ -576,7 +635,7 @@ static void random_run(struct engine_summary_settings one, struct engine_summary
 	}
 	peer_finish(p);
 	for (i = 0; i < SERVERS; i++) {
-		assert_int_equal(servers[0][i].got[0], servers[0][i].raised);
+		assert_int_equal(servers[0][i].got[random_same_people], servers[0][i].raised);
 		for (r = 1; r < RCPTS; r++)
 			assert_int_equal(servers[1][i].got[r], servers[1][i].raised);
 	}
@@ -587,6 +646,8 @@ static void random_run(struct engine_summary_settings one, struct engine_summary
 
 static void summary__random_load__each_servers_alerts_in_order(void **state)
 {
+	const struct engine_summary_settings all = { 2000, 9000, false, "all", NULL },
+	                                     all_alone = { 3000, 9000, true, "all", NULL };
 	const struct engine_summary_settings one = { 2000, 9000, false, NULL, NULL }, alone = { 900, 4000, true, NULL, NULL },
 	                                     split = { 3000, 3000, true, "%{server}", NULL };
 
@@ -594,6 +655,10 @@ static void summary__random_load__each_servers_alerts_in_order(void **state)
 	random_run(one, split, 0);
 	random_run(alone, one, 0);
 	random_run(one, alone, 3);
+	random_same_people = true;
+	random_run(all, all, 0);
+	random_run(all, all_alone, 4);
+	random_same_people = false;
 }
 
 int main(void)
@@ -604,6 +669,8 @@ int main(void)
 		cmocka_unit_test(summary__recipients__get_one_each),
 		cmocka_unit_test(summary__two_proxies__have_one_each),
 		cmocka_unit_test(summary__batch_and_group__are_templates),
+		cmocka_unit_test(summary__batch_of_several_proxies__is_one_mail),
+		cmocka_unit_test(summary__subject__names_proxies_while_they_fit),
 		cmocka_unit_test(summary__max_wait__ends_a_storm),
 		cmocka_unit_test(summary__first_now__first_is_ordinary),
 		cmocka_unit_test(summary__earlier_alert_deferred__keeps_the_order_of_its_server),

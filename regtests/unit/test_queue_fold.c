@@ -535,6 +535,54 @@ static void batch__fold__takes_those_of_its_own_that_are_not_held(void **state)
 	fold_queue_free(&f);
 }
 
+/* Routes whose recipients stand in another order, or are others. */
+static void joined__batch__is_folded_over_routes_in_order_of_adding(void **state)
+{
+	static const char *const turned[] = { "b@example.com", "a@example.com" }, *const other[] = { "c@example.com" };
+	struct queue_limits limits = { .alerts = 100, .bytes = 1u << 20 };
+	struct queue_route *own, *joined, *foreign, *alone;
+	struct queue_alert *a[8];
+	struct queue_envelope *env;
+	struct queue_ring *rings[2];
+	struct fold_queue f;
+	size_t i;
+
+	(void)state;
+	fold_queue_new(&f, 2, 100);
+	rings[0] = &f.rings[0];
+	rings[1] = &f.rings[1];
+	own = f.r;
+	joined = queue_route_new(f.q, rings, 2, NULL, turned, 2, &limits);
+	foreign = queue_route_new(f.q, rings, 2, NULL, other, 1, &limits);
+	alone = queue_route_new(f.q, rings, 2, NULL, rcpts, 2, &limits);
+	queue_route_join(joined, own);
+	queue_route_join(foreign, own);
+	for (i = 0; i < 8; i++) {
+		static const char texts[][3] = { "A1", "B2", "C1", "D3", "E4", "F2", "G5", "H6" };
+
+		f.r = i == 4 ? foreign : i == 5 ? alone : i % 2 ? joined : own;
+		a[i] = add_held(&f, texts[i], i == 7 ? 8 : 7);
+	}
+	for (i = 0; i < 8; i++) {
+		f.r = i == 4 ? foreign : i == 5 ? alone : i % 2 ? joined : own;
+		unhold(&f, a[i]);
+	}
+	env = fold(&f, 100, 100, "ABCDG");
+	assert_string_equal(env->rcpt[0], "a@example.com");
+	assert_ptr_equal(env->route, own);
+	for (i = 0; i < 5; i++)
+		assert_ptr_equal(queue_envelope_route(env, i), i == 1 || i == 3 ? joined : own);
+	settle(f.q, env, QUEUE_DEFERRED, 5000);
+	env = fold(&f, 100, 100, "ABCDG");
+	assert_string_equal(env->rcpt[0], "b@example.com");
+	settle(f.q, env, QUEUE_DONE, 0);
+	queue_route_free(f.q, joined);
+	queue_tick(f.q, 5000);
+	while ((env = queue_take(f.q, &f.rings[0])))
+		settle(f.q, env, QUEUE_DONE, 0);
+	fold_queue_free(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -555,6 +603,7 @@ int main(void)
 		cmocka_unit_test(held__until_unhold__keeps_its_lane_and_no_other),
 		cmocka_unit_test(held__left_the_queue__unhold_does_nothing),
 		cmocka_unit_test(batch__fold__takes_those_of_its_own_that_are_not_held),
+		cmocka_unit_test(joined__batch__is_folded_over_routes_in_order_of_adding),
 	};
 
 	return cmocka_run_group_tests_name("queue fold", tests, NULL, NULL);
