@@ -163,7 +163,7 @@ struct queue_ring *mailer_next_ring(struct mailer *m);
 
 /* May one connection more be opened now? When DOWN it is a probe: it takes a mail only once it is READY. */
 bool mailer_may_connect(const struct mailer *m, uint64_t now_ms);
-/* Is it neither down nor suspended? */
+/* Is it neither down nor suspended, nor waiting for MAILER_LINGER_MAX replies? */
 bool mailer_usable(const struct mailer *m);
 
 /* The life of a connection: opened, ready (or not), at last ended, and closed. ready(), failed() and

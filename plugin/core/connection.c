@@ -249,14 +249,15 @@ static void connection_settle(struct engine *e, struct connection *c, uint64_t n
 }
 
 /* A connection that waits long for the reply to a final dot makes room for others. */
-static void connection_linger(struct connection *c, uint64_t now_ms)
+static void connection_linger(struct engine *e, struct connection *c, uint64_t now_ms)
 {
 	if (c->ended || smtp_client_stage(c->client) != SMTP_STAGE_MESSAGE)
 		c->final_since_ms = 0;
 	else if (!c->final_since_ms)
 		c->final_since_ms = now_ms;
-	else if (!c->session.lingering && now_ms - c->final_since_ms >= c->mailer->settings.timeout_mail_ms)
-		mailer_linger(c->mailer, &c->session);
+	else if (!c->session.lingering && now_ms - c->final_since_ms >= c->mailer->settings.timeout_mail_ms &&
+	         mailer_linger(c->mailer, &c->session))
+		engine_group_elect(e); /* it may be one too many */
 }
 
 /* Takes the client's events and does what they ask for. */
@@ -267,7 +268,7 @@ static void connection_events(struct engine *e, struct connection *c, uint64_t n
 	while (smtp_client_next_event(c->client, &ev))
 		connection_event(e, c, &ev, now_ms);
 	connection_settle(e, c, now_ms);
-	connection_linger(c, now_ms);
+	connection_linger(e, c, now_ms);
 }
 
 /* Submits a mail that was taken at the start, or the next of the queue. False when there is none. */
@@ -368,10 +369,13 @@ void connection_free(struct engine *e, struct connection *c, uint64_t now_ms)
 		else
 			connection_events(e, c, now_ms);
 	}
-	if (c->leg)
+	if (c->leg) {
 		engine_test_closed(e, c->leg);
-	else
+	} else {
 		mailer_closed(c->mailer, &c->session);
+		if (c->session.lingering)
+			engine_group_elect(e);
+	}
 	connection_close(c);
 }
 

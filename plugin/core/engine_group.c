@@ -4,7 +4,9 @@
  * A new alert of a group waits in the ring of its first turn. Of its mailers the first that is neither down
  * nor paused by command takes from it; while there is none, all that are not paused do, which are those
  * being probed: whoever gets through first. A mailer that is merely at its maxconn keeps the alerts waiting:
- * to spill over would turn a busy moment of the preferred server into mail over the backup.
+ * to spill over would turn a busy moment of the preferred server into mail over the backup. But one that
+ * lets MAILER_LINGER_MAX mails wait for their last reply takes no more here than one that is down: it answers
+ * everything but that, and would not be down for as long as three times timeout_final.
  *
  * An alert that was tried in vain, because the server deferred it or broke the session that it was in, waits
  * out its pause and then in the ring of the next turn, which is that of the next mailer that is neither down

@@ -175,7 +175,7 @@ struct queue_ring *mailer_next_ring(struct mailer *m)
 
 bool mailer_usable(const struct mailer *m)
 {
-	return m->state != MAILER_DOWN && !m->suspended;
+	return m->state != MAILER_DOWN && !m->suspended && m->lingering < MAILER_LINGER_MAX;
 }
 
 bool mailer_may_connect(const struct mailer *m, uint64_t now_ms)

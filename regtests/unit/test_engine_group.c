@@ -223,6 +223,33 @@ static void failover__first_is_busy__alerts_wait_for_it(void **state)
 	peer_free(p);
 }
 
+/* A bug: a server whose answers to the final dot do not come was up for minutes, and 200 of 200 alerts were given up in
+ * the end, those too that it never saw.
+ */
+static void failover__first_does_not_answer_the_dot__the_next_takes_what_waits(void **state)
+{
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be = two(p, "be");
+	uint64_t i, start = p->now;
+
+	(void)state;
+	p->rules[0] = (struct peer_rule){ "mx1:25", AT_MESSAGE, NULL, PEER_MUTE, 0 };
+	for (i = 0; i < 200; i++)
+		peer_raise(p, be, i, "x");
+	peer_run(p);
+	while (peer_took(p, "mx2:25", NULL, "x") < 200 - MAILER_MAXCONN - MAILER_LINGER_MAX)
+		assert_true(peer_wait(p));
+	assert_true(p->now <= start + 50000);
+	p->rules[0].reply = NULL;
+	peer_finish(p); /* after those few are told lost */
+	assert_int_equal(peer_took(p, NULL, NULL, "x"), 200);
+	assert_int_equal(peer_stats(p).given_up, 0);
+	peer_raise(p, be, 1, "y");
+	peer_finish(p);
+	assert_int_equal(peer_took(p, "mx1:25", NULL, "y"), 1);
+	peer_free(p);
+}
+
 static void failover__may_have_been_taken__stays_with_that_mailer(void **state)
 {
 	struct peer *p = peer_new(PEER_NEED);
@@ -401,6 +428,7 @@ int main(void)
 		cmocka_unit_test(failover__deferred_and_the_next_is_paused__stays),
 		cmocka_unit_test(failover__backups__come_after_the_others_in_their_order),
 		cmocka_unit_test(failover__first_is_busy__alerts_wait_for_it),
+		cmocka_unit_test(failover__first_does_not_answer_the_dot__the_next_takes_what_waits),
 		cmocka_unit_test(failover__may_have_been_taken__stays_with_that_mailer),
 		cmocka_unit_test(failover__may_have_been_taken_and_is_deferred_then__stays_with_that_mailer),
 		cmocka_unit_test(failover__all_are_down__whoever_gets_through_first_takes),
