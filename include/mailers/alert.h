@@ -118,6 +118,9 @@ void alert_compose_found(enum server_state state, bool drain, const struct alert
 const char *alert_level_name(enum alert_level level);
 /* "down", "up", "drain", "check". */
 const char *alert_change_name(enum alert_change change);
+/* The values of these names; -1 for another. */
+int alert_level_from_name(const char *name);
+int alert_change_from_name(const char *name);
 enum server_state server_state_from_name(const char *name);
 enum check_result check_result_from_name(const char *name);
 

@@ -256,6 +256,14 @@ void engine_metrics(const struct engine *e, struct buffer *out, uint64_t now_ms)
 #define ENGINE_STATUS_TEXT  400 /* bytes of an alert's text */
 void engine_status_json(const struct engine *e, struct buffer *out, uint64_t now_ms);
 
+/* --- what would become of an alert (engine_explain.c) --- */
+
+/* Appends, line by line, which rules would decide about <alert> (its <text> ends with a NUL), to whom it would go,
+ * over which mailers, and its subject and body; or why it would not be mailed. Its proxy is that of its name. False:
+ * there is none. Nothing is raised or counted.
+ */
+bool engine_explain(const struct engine *e, const struct engine_alert *alert, struct buffer *out);
+
 /* --- commands (engine_command.c) --- */
 
 /* All three: on the mailers of <name>, the id of a `mailer` line, or "proxy/id"; NULL: all. They return how

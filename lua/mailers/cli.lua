@@ -36,6 +36,17 @@ return function(engine, wake)
 		end
 	end
 
+	-- Changes nothing, so everybody may ask. The words behind the level are the alert's text.
+	local function route(applet, _, _, name, event, level, ...)
+		if not name or not event then
+			applet:send("usage: mailers route <proxy>/<server> down|up|drain|check [<level> [<text>]]\n")
+			return
+		end
+		local text = select("#", ...) > 0 and table.concat({ ... }, " ") or nil
+		local answer, reason = engine.route(name, event, level, text)
+		applet:send(answer or reason .. "\n")
+	end
+
 	-- Sends the lines of a test as they come.
 	local function follow(applet, test)
 		local text, over, result
@@ -87,6 +98,7 @@ return function(engine, wake)
 		"mail servers of email alerts | the last alerts' fate", show)
 	register({ "mailers", "test" }, "mailers test <proxy> [<mailer>]",
 		"send a test mail, and print the dialogue", test_mailer)
+	register({ "mailers", "route" }, "mailers route <proxy>/<server> <event>", "say to whom such an alert would go", route)
 	register({ "mailers", "flush" }, "mailers flush [<mailer>]",
 		"try now what waits to be tried again", changes("flush", "flushed"))
 	register({ "mailers", "pause" }, "mailers pause [<mailer>]",

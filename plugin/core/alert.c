@@ -75,6 +75,28 @@ const char *alert_change_name(enum alert_change change)
 	return (size_t)change < ALERT_COUNT(alert_change_names) ? alert_change_names[change] : "unknown";
 }
 
+int alert_level_from_name(const char *name)
+{
+	int i;
+
+	for (i = 0; i < (int)ALERT_COUNT(alert_level_names); i++) {
+		if (!strcmp(alert_level_names[i], name))
+			return i;
+	}
+	return -1;
+}
+
+int alert_change_from_name(const char *name)
+{
+	int i;
+
+	for (i = 0; i < ALERT_CHANGES; i++) {
+		if (!strcmp(alert_change_names[i], name))
+			return i;
+	}
+	return -1;
+}
+
 enum server_state server_state_from_name(const char *name)
 {
 	return (enum server_state)alert_lookup(server_state_names, ALERT_COUNT(server_state_names), name);

@@ -4,6 +4,7 @@
  *   engine.c          what a host sees: raising, time, counters
  *   engine_proxy.c    proxies and their mailers, as they are set up
  *   engine_rule.c     rules and templates of a proxy
+ *   engine_explain.c  what would become of an alert
  *   engine_group.c    mailers that stand in for each other
  *   engine_slot.c     the table of connections: which is opened next, and the bytes of each
  *   engine_route.c    a proxy's way to a mailer or a group: drops and expiry

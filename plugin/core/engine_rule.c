@@ -184,9 +184,14 @@ static void engine_rule_recipients(const struct engine_proxy *p, struct engine_d
 static void engine_rule_values(const struct engine_alert *a, const struct rule_alert *rule, const char *text,
                                struct template_values *values)
 {
+	static const char *const states[ALERT_CHANGES] = {
+		[ALERT_CHANGE_DOWN] = "DOWN", [ALERT_CHANGE_UP] = "UP", [ALERT_CHANGE_DRAIN] = "DRAIN",
+	};
+
 	*values = (struct template_values){ .value = {
 		[TEMPLATE_PROXY] = rule->proxy, [TEMPLATE_SERVER] = rule->server, [TEMPLATE_NAME] = a->name,
-		[TEMPLATE_LEVEL] = alert_level_name(a->what->level), [TEMPLATE_EVENT] = alert_change_name(a->what->change),
+		[TEMPLATE_STATE] = states[a->what->change], [TEMPLATE_LEVEL] = alert_level_name(a->what->level),
+		[TEMPLATE_EVENT] = alert_change_name(a->what->change),
 		[TEMPLATE_TEXT] = text, [TEMPLATE_DATE] = a->date, [TEMPLATE_SINCE] = a->date,
 	} };
 }

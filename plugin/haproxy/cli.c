@@ -38,6 +38,66 @@ static int cli_show(lua_State *L)
 	return 1;
 }
 
+/* The text that an alert of <name>, "proxy/server", could have, with what it is about. */
+static void cli_route_text(const char *name, const struct alert_text *what, struct buffer *text)
+{
+	static const char *const words[ALERT_CHANGES] = {
+		[ALERT_CHANGE_DOWN] = "Server %s is DOWN", [ALERT_CHANGE_UP] = "Server %s is UP",
+		[ALERT_CHANGE_DRAIN] = "Server %s enters drain state", [ALERT_CHANGE_CHECK] = "Health check for server %s failed",
+	};
+	const char *format = words[what->change], *at = strstr(format, "%s");
+
+	buffer_add(text, format, (size_t)(at - format));
+	buffer_puts(text, name);
+	buffer_puts(text, at + 2);
+}
+
+/* route(name, event, level or nil, text or nil): what would become of such an alert; nil and a reason. */
+static int cli_route(lua_State *L)
+{
+	static const enum alert_level levels[ALERT_CHANGES] = {
+		[ALERT_CHANGE_DOWN] = ALERT_LEVEL_ALERT, [ALERT_CHANGE_UP] = ALERT_LEVEL_NOTICE,
+		[ALERT_CHANGE_DRAIN] = ALERT_LEVEL_NOTICE, [ALERT_CHANGE_CHECK] = ALERT_LEVEL_INFO,
+	};
+	const char *name = luaL_checkstring(L, 1), *own = luaL_optstring(L, 4, NULL);
+	int change = alert_change_from_name(luaL_checkstring(L, 2));
+	int level = lua_isnoneornil(L, 3) ? 0 : alert_level_from_name(luaL_checkstring(L, 3));
+	struct buffer *b, *text;
+	struct alert_text what;
+	struct engine *e;
+	bool found;
+
+	if (change < 0 || level < 0) {
+		lua_pushnil(L);
+		lua_pushstring(L, change < 0 ? "no such event: down, up, drain or check"
+		                             : "no such level: emerg, alert, crit, err, warning, notice, info or debug");
+		return 2;
+	}
+	what = (struct alert_text){ .level = lua_isnoneornil(L, 3) ? levels[change] : (enum alert_level)level,
+	                            .kind = change == ALERT_CHANGE_CHECK ? ALERT_KIND_CHECK : ALERT_KIND_STATE,
+	                            .change = (enum alert_change)change };
+	text = text_buffer(L);
+	b = text_buffer(L);
+	if (own)
+		buffer_puts(text, own);
+	else
+		cli_route_text(name, &what, text);
+	buffer_add(text, "", 1);
+	if (buffer_error(text))
+		return luaL_error(L, "out of memory");
+	e = instance_lock();
+	found = e && engine_explain(e, &(struct engine_alert){ .name = name, .what = &what, .text = text->data,
+	                                                       .text_len = text->len - 1, .date = "now" }, b);
+	instance_unlock();
+	if (!found) {
+		lua_pushnil(L);
+		lua_pushstring(L, "no such proxy, or it mails no alerts");
+		return 2;
+	}
+	cli_push(L, b);
+	return 1;
+}
+
 static int cli_commands(lua_State *L)
 {
 	lua_pushboolean(L, instance_options()->commands);
@@ -245,7 +305,7 @@ void cli_register(lua_State *L)
 		{ "read", cli_test_read }, { "close", cli_test_close }, { "__gc", cli_test_close }, { NULL, NULL },
 	};
 	static const luaL_Reg functions[] = {
-		{ "show", cli_show },     { "commands", cli_commands }, { "flush", cli_flush },
+		{ "show", cli_show },     { "commands", cli_commands }, { "route", cli_route }, { "flush", cli_flush },
 		{ "pause", cli_pause },   { "resume", cli_resume },     { "may_follow", cli_may_follow },
 		{ "test", cli_test },     { "call", cli_call },         { "called", cli_called },
 		{ NULL, NULL },

@@ -569,6 +569,12 @@ static void alert__names__are_looked_up_both_ways(void **state)
 	assert_string_equal(alert_change_name(ALERT_CHANGE_DOWN), "down");
 	assert_string_equal(alert_change_name(ALERT_CHANGE_CHECK), "check");
 	assert_string_equal(alert_change_name(ALERT_CHANGES), "unknown");
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(alert_level_from_name(levels[i]), i);
+	for (int i = 0; i < ALERT_CHANGES; i++)
+		assert_int_equal(alert_change_from_name(alert_change_name((enum alert_change)i)), i);
+	assert_int_equal(alert_level_from_name("unknown"), -1);
+	assert_int_equal(alert_change_from_name("unknown"), -1);
 	assert_int_equal(server_state_from_name("STOPPED"), SERVER_STATE_STOPPED);
 	assert_int_equal(server_state_from_name("STARTING"), SERVER_STATE_STARTING);
 	assert_int_equal(server_state_from_name("RUNNING"), SERVER_STATE_RUNNING);

@@ -62,7 +62,7 @@ static void engine_rule__to_cc_drop_and_continue__decide_who_gets_it(void **stat
 static void engine_rule__headers_and_templates__are_those_of_the_first_rule_that_has_them(void **state)
 {
 	const struct rule rules[] = {
-		{ ANY_LEVEL, .words = LIST("DOWN"), .to = LIST("The DBAs <dba@example.com>"), .subject = "%{server}: %{state}%{event}", .further = true },
+		{ ANY_LEVEL, .words = LIST("DOWN"), .to = LIST("The DBAs <dba@example.com>"), .subject = "%{server}: %{state} %{event}", .further = true },
 		{ ANY_LEVEL, .words = LIST("down"), .cc = LIST("c@example.com"), .subject = "no", .body = "%{proxy}\nM\303\274hle" },
 	};
 	struct peer *p = peer_new(PEER_NEED);
@@ -74,7 +74,7 @@ static void engine_rule__headers_and_templates__are_those_of_the_first_rule_that
 	peer_raise(p, be, 1, "is down");
 	peer_finish(p);
 	assert_non_null(strstr(p->last, "\r\nTo: The DBAs <dba@example.com>\r\nCc: c@example.com\r\n"));
-	assert_non_null(strstr(p->last, "\r\nSubject: s1: down\r\n"));
+	assert_non_null(strstr(p->last, "\r\nSubject: s1: DOWN down\r\n"));
 	assert_non_null(strstr(p->last, "\r\n\r\nbe\r\nM=C3=BChle\r\n"));
 	assert_non_null(strstr(p->last, "Content-Transfer-Encoding: quoted-printable\r\n"));
 	peer_raise(p, be, 1, "is up");
@@ -83,6 +83,61 @@ static void engine_rule__headers_and_templates__are_those_of_the_first_rule_that
 	assert_null(strstr(p->last, "\r\nCc:"));
 	assert_non_null(strstr(p->last, "\r\nSubject: [HAProxy Alert] is up\r\n"));
 	assert_non_null(strstr(p->last, "\r\n\r\nis up\r\n\r\n"));
+	peer_free(p);
+}
+
+static void engine_explain__says_what_would_be__and_raises_nothing(void **state)
+{
+	const struct rule rules[] = {
+		{ ANY_LEVEL, .server = LIST("^s1$"), .cc = LIST("c@example.com"), .further = true },
+		{ ANY_LEVEL, .words = LIST("timeout"), .to = LIST("dba@example.com"), .mailers = LIST("mx2:25"),
+		  .subject = "%{name} %{state}", .body = "a\n%{text}" },
+		{ ANY_LEVEL, .server = LIST("^s9$"), .drop = true },
+	};
+	static const struct {
+		const char *name, *text, *says;
+		enum alert_level level;
+	} rows[] = {
+		{ "be/s2", "x", "rules:   none matches\nto:      <a@example.com>, <b@example.com>\nmailers: mx1:25, mx2:25\n"
+		  "subject: [HAProxy Alert] x\n| x\n", ALERT_LEVEL_ALERT },
+		{ "be/s1", "Timeout", "rules:   1, 2\nto:      <c@example.com>, <dba@example.com>\nmailers: mx2:25\n"
+		  "subject: be/s1 DOWN\n| a\n| Timeout\n", ALERT_LEVEL_ALERT },
+		{ "be/s9", "x", "rules:   3\nno mail: dropped\n", ALERT_LEVEL_ALERT },
+		{ "be/s1", "x", "no mail: email-alert level of proxy be is info, and the alert's debug\n", ALERT_LEVEL_DEBUG },
+		{ "b/s1", "x", NULL, ALERT_LEVEL_ALERT }, { "bee/s1", "x", NULL, ALERT_LEVEL_ALERT },
+	};
+	struct peer *p = peer_new(PEER_NEED);
+	size_t i;
+	long n;
+
+	(void)state;
+	ruled(p, rules, 3);
+	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		const struct alert_text what = { .level = rows[i].level };
+		const struct engine_alert alert = { .name = rows[i].name, .what = &what, .text = rows[i].text,
+		                                    .text_len = strlen(rows[i].text), .date = "now" };
+
+		for (n = 0;; n++) {
+			struct buffer out = { 0 };
+			bool failed, found;
+
+			unit_fail_at(n);
+			found = engine_explain(p->engine, &alert, &out);
+			failed = unit_failed();
+			assert_int_equal(found, rows[i].says != NULL);
+			assert_int_equal(buffer_error(&out), failed ? MAILERS_ERR_NOMEM : MAILERS_OK);
+			if (!failed && found) {
+				buffer_add(&out, "", 1);
+				assert_string_equal(out.data, rows[i].says);
+			}
+			buffer_free(&out);
+			if (!failed)
+				break;
+		}
+	}
+	assert_int_equal(peer_stats(p).raised, 0);
+	peer_finish(p);
+	assert_int_equal(p->nmails, 0);
 	peer_free(p);
 }
 
@@ -223,6 +278,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(engine_rule__to_cc_drop_and_continue__decide_who_gets_it),
 		cmocka_unit_test(engine_rule__headers_and_templates__are_those_of_the_first_rule_that_has_them),
+		cmocka_unit_test(engine_explain__says_what_would_be__and_raises_nothing),
 		cmocka_unit_test(engine_rule__order__is_kept_for_each_recipient),
 		cmocka_unit_test(engine_rule__bad_ones__are_refused_at_the_start),
 		cmocka_unit_test(engine_rule__an_allocation_fails__the_alert_is_counted_as_lost),
