@@ -39,6 +39,7 @@ enum setting_type {
 	SETTING_AUTH,     /* unsigned: SASL_BIT()s, 0 for "auto"; one word or a list */
 	SETTING_IDS,      /* struct setting_ids: a list of mailers' ids; or `false` */
 	SETTING_LIMIT,    /* struct setting_limit: a table that the caller walks and puts; or `false` */
+	SETTING_SUMMARY,  /* struct setting_summary: the same */
 	SETTING_TABLE,    /* nothing: a table that the caller walks */
 	SETTING_SUBJECT,  /* const char *: a template of one line */
 	SETTING_BODY,     /* const char *: a template of lines */
@@ -64,6 +65,7 @@ struct setting_field {
 
 enum setting_mode { SETTING_MODE_ALL = 0, SETTING_MODE_FAILOVER };
 enum setting_verify { SETTING_VERIFY_NONE = 0, SETTING_VERIFY_REQUIRED };
+enum setting_first { SETTING_FIRST_WAITS = 0, SETTING_FIRST_NOW };
 enum setting_ssl { SETTING_TLS_1_2 = 0, SETTING_TLS_1_3 };
 
 /* A mailer's entry. <given> has a bit for each row of its table that the file sets. */
@@ -93,6 +95,13 @@ struct setting_limit {
 	uint32_t mails, per;
 };
 
+struct setting_summary {
+	uint64_t given;
+	uint32_t wait, max_wait;   /* wait 0: none */
+	int first;                 /* enum setting_first */
+	const char *batch, *group; /* NULL: the engine's */
+};
+
 struct rule; /* see rule.h */
 struct setting_rules {
 	const struct rule *rule;
@@ -105,6 +114,7 @@ struct setting_proxy {
 	int mode;
 	struct setting_ids order;
 	struct setting_limit limit;
+	struct setting_summary summary;
 	uint32_t max_age;
 	const char *subject, *body;
 	struct setting_rules rules;
@@ -122,6 +132,7 @@ struct setting_top {
 extern const struct setting_field setting_mailer_fields[];
 extern const struct setting_field setting_proxy_fields[];
 extern const struct setting_field setting_limit_fields[];
+extern const struct setting_field setting_summary_fields[];
 extern const struct setting_field setting_top_fields[];
 extern const struct setting_field setting_rule_fields[]; /* of struct rule */
 
@@ -155,7 +166,7 @@ bool setting_given(const struct setting_field *fields, const struct setting_fiel
 bool setting_set(const struct setting_field *fields, const struct setting_field *field, void *base,
                  const struct setting_value *value, char *reason);
 
-/* Stores what the caller has read of a SETTING_LIMIT. */
+/* Stores what the caller has read of a SETTING_LIMIT, a SETTING_SUMMARY or a SETTING_RULES. */
 void setting_put(const struct setting_field *fields, const struct setting_field *field, void *base,
                  const void *data);
 
@@ -193,10 +204,13 @@ bool setting_is_fqdn(const char *text);
  */
 bool setting_mailer_complete(struct setting_mailer *m, const char *host, char *reason);
 void setting_proxy_complete(struct setting_proxy *p);
+/* Does what stands in a complete proxy go together? */
+bool setting_proxy_check(const struct setting_proxy *p, char *reason);
 void setting_top_complete(struct setting_top *t);
 /* A limit that stands in the file: both of its keys. */
 bool setting_limit_check(const struct setting_limit *l, char *reason);
-/* The same for a rule, and gives what it does not set its default. */
+/* The same for a summary and a rule; what they do not set gets its default. */
+bool setting_summary_check(struct setting_summary *s, char *reason);
 bool setting_rule_check(struct rule *r, char *reason);
 
 #endif

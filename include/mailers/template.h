@@ -46,6 +46,9 @@ const char *template_field_name(unsigned field);
  */
 bool template_check(const char *text, bool lines, char *reason);
 
+/* A bit for each field in <text>, which was checked. */
+uint32_t template_uses(const char *text);
+
 /* Appends <text>, which was checked, with <values>; at most <most> bytes, cut at the end of a character. Control
  * bytes of a value are a space, bytes that are no UTF-8 a '?': no value can begin a line.
  */

@@ -472,6 +472,15 @@ static bool setting_set_table(const struct setting_field *field, void *at, const
 	                      field->example);
 }
 
+static bool setting_set_summary(const struct setting_field *field, void *at, const struct setting_value *value,
+                                char *reason)
+{
+	if (!setting_is_false(value))
+		return setting_set_table(field, at, value, reason);
+	memset(at, 0, sizeof(struct setting_summary));
+	return true;
+}
+
 static bool setting_set_limit(const struct setting_field *field, void *at, const struct setting_value *value,
                               char *reason)
 {
@@ -502,6 +511,7 @@ static const struct {
 	[SETTING_AUTH]     = { setting_set_auth, sizeof(unsigned) },
 	[SETTING_IDS]      = { setting_set_ids, sizeof(struct setting_ids) },
 	[SETTING_LIMIT]    = { setting_set_limit, sizeof(struct setting_limit) },
+	[SETTING_SUMMARY]  = { setting_set_summary, sizeof(struct setting_summary) },
 	[SETTING_TABLE]    = { setting_set_table, 0 },
 	[SETTING_SUBJECT]  = { setting_rule_set_template, sizeof(const char *) },
 	[SETTING_BODY]     = { setting_rule_set_template, sizeof(const char *) },

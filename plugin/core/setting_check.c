@@ -224,3 +224,12 @@ bool setting_limit_check(const struct setting_limit *l, char *reason)
 	return setting_conflict(reason, "%s is missing; write limit = { mails = 20, per = \"1m\" }",
 	                        l->mails ? "per" : "mails");
 }
+
+bool setting_proxy_check(const struct setting_proxy *p, char *reason)
+{
+	reason[0] = '\0';
+	if (!p->summary.wait || p->summary.max_wait < p->max_age)
+		return true;
+	return setting_conflict(reason, "summary.max_wait is not below max_age, at which alerts are given up; write a shorter "
+	                        "max_wait");
+}

@@ -1,5 +1,5 @@
 /*
- * setting_internal - what setting.c and setting_rule.c share.
+ * setting_internal - what setting.c, setting_rule.c and setting_summary.c share.
  */
 #ifndef CORE_SETTING_INTERNAL_H
 #define CORE_SETTING_INTERNAL_H

@@ -13,12 +13,14 @@
 #define MAILER(member) offsetof(struct setting_mailer, member)
 #define PROXY(member)  offsetof(struct setting_proxy, member)
 #define RULE(member)   offsetof(struct rule, member)
+#define SUMMARY(member) offsetof(struct setting_summary, member)
 
 /* In the order of their enums. */
 static const char *const words_tls[] = { "none", "opportunistic", "required", "implicit", NULL };
 static const char *const words_verify[] = { "none", "required", NULL };
 static const char *const words_ssl[] = { "TLSv1.2", "TLSv1.3", NULL };
 static const char *const words_mode[] = { "all", "failover", NULL };
+static const char *const words_first[] = { "wait", "now", NULL };
 static const char *const words_auth[] = {
 	"auto", "plain", "login", "cram-md5", "scram-sha-256", "xoauth2", "oauthbearer", NULL,
 };
@@ -79,6 +81,7 @@ const struct setting_field setting_proxy_fields[] = {
 	  "\"%{proxy}: %{server} is %{state}\"", 0 },
 	{ "body", SETTING_BODY, PROXY(body), 0, TEMPLATE_BODY_MAX, NULL, "`%{text}`", "\"%{text}\\n\\nSince %{since}.\"", 0 },
 	{ "rules", SETTING_RULES, PROXY(rules), 0, RULE_MAX, NULL, "", "{ { proxy = \"^db\", to = \"dba@example.org\" } }", 0 },
+	{ "summary", SETTING_SUMMARY, PROXY(summary), 0, 0, NULL, "", "{ wait = \"30s\", max_wait = \"5m\" }", 0 },
 	{ NULL, SETTING_TEXT, 0, 0, 0, NULL, NULL, NULL, 0 },
 };
 
@@ -96,6 +99,16 @@ const struct setting_field setting_rule_fields[] = {
 	{ "body", SETTING_BODY, RULE(body), 0, TEMPLATE_BODY_MAX, NULL, "the proxy's", "\"%{text}\"", 0 },
 	{ "drop", SETTING_BOOL, RULE(drop), 0, 0, NULL, "false", "true", 0 },
 	{ "continue", SETTING_BOOL, RULE(further), 0, 0, NULL, "false", "true", 0 },
+	{ NULL, SETTING_TEXT, 0, 0, 0, NULL, NULL, NULL, 0 },
+};
+
+const struct setting_field setting_summary_fields[] = {
+	{ "wait", SETTING_TIME, SUMMARY(wait), 100, SETTING_TIME_MAX, NULL, "30s", "\"1m\"", 0 },
+	{ "max_wait", SETTING_TIME, SUMMARY(max_wait), 100, SETTING_TIME_MAX, NULL, "5m, or wait if that is longer", "\"10m\"",
+	  0 },
+	{ "first", SETTING_ENUM, SUMMARY(first), 0, 0, words_first, "wait", "\"now\"", 0 },
+	{ "batch", SETTING_SUBJECT, SUMMARY(batch), 0, TEMPLATE_SUBJECT_MAX, NULL, "`%{proxy}`", "\"all proxies\"", 0 },
+	{ "group", SETTING_SUBJECT, SUMMARY(group), 0, TEMPLATE_SUBJECT_MAX, NULL, "`%{name}`", "\"%{proxy} %{state}\"", 0 },
 	{ NULL, SETTING_TEXT, 0, 0, 0, NULL, NULL, NULL, 0 },
 };
 

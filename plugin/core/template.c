@@ -115,6 +115,22 @@ bool template_check(const char *text, bool lines, char *reason)
 	return true;
 }
 
+uint32_t template_uses(const char *text)
+{
+	uint32_t fields = 0;
+
+	while ((text = strchr(text, '%'))) {
+		const char *end = text[1] == '{' ? strchr(text, '}') : NULL;
+
+		if (end)
+			fields |= UINT32_C(1) << template_find(text + 2, (size_t)(end - text) - 2);
+		text = end ? end : text + 2;
+	}
+	return fields;
+}
+
+_Static_assert(TEMPLATE_FIELDS < 32, "a bit a field");
+
 /* Appends the character at <text>; false when it is over the bound. */
 static bool template_add(const char *text, size_t n, size_t *room, struct buffer *out)
 {

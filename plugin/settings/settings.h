@@ -43,7 +43,7 @@ bool settings_need_tls(const struct settings *s);
 /* Makes the contexts of all entries, which reads their files. <api> must outlive <s>. False with a <reason>. */
 bool settings_tls(struct settings *s, const struct tls_api *api, char *reason);
 
-/* Mode, limit, max_age, templates and rules of <proxy>; the other members are left alone. */
+/* Mode, limit, summary, max_age, templates and rules of <proxy>; the other members are left alone. */
 void settings_proxy(struct settings *s, const char *proxy, struct engine_proxy_settings *out);
 
 /* The mailer <id> of <proxy>: the caller has set name, address, helo and, from HAProxy, timeout_mail_ms (0:

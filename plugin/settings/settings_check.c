@@ -79,6 +79,21 @@ static bool check_scope(struct settings *s, struct settings_scope *scope, char *
 	return true;
 }
 
+/* The top level comes last: what it has of "*" is told there. */
+static bool check_proxies(struct settings *s, char *reason)
+{
+	char why[SETTING_REASON_SIZE];
+	size_t i;
+
+	for (i = 0; i <= s->nproxies; i++) {
+		const struct settings_scope *scope = i < s->nproxies ? &s->proxies[i] : &s->top;
+
+		if (!settings_proxy_check(s, scope->key, why))
+			return settings_refuse(s, reason, scope->where, "%s", why);
+	}
+	return true;
+}
+
 bool settings_check(struct settings *s, char *reason)
 {
 	size_t i;
@@ -95,5 +110,5 @@ bool settings_check(struct settings *s, char *reason)
 		if (!check_scope(s, &s->proxies[i], reason))
 			return false;
 	}
-	return true;
+	return check_proxies(s, reason);
 }

@@ -136,6 +136,8 @@ struct settings_scope *settings_scope_find(const struct settings *s, const char 
 const char *settings_merge(struct settings *s, const char *proxy, const char *id,
                            const struct settings_entry *extra, struct setting_mailer *out);
 /* The same for the entry <key> of mailers{} as such. */
+/* Does what <proxy> has from all scopes go together? <reason>: SETTING_REASON_SIZE bytes, without the place. */
+bool settings_proxy_check(struct settings *s, const char *proxy, char *reason);
 void settings_merge_entry(struct settings *s, const struct settings_entry *e, struct setting_mailer *out);
 
 /* --- settings_tls.c --- */

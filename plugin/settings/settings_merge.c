@@ -293,25 +293,45 @@ bool settings_extra(struct settings *s, const char *proxy, size_t n, struct mail
 
 /* --- proxies --- */
 
-void settings_proxy(struct settings *s, const char *proxy, struct engine_proxy_settings *out)
+/* The entry of <proxy> as all scopes make it, complete; they are noted as <used>. */
+static void merge_proxy(struct settings *s, const char *proxy, bool used, struct setting_proxy *p)
 {
-	struct setting_proxy p = { 0 };
 	struct settings_scope *scopes[SCOPES] = { NULL };
 	size_t i;
 
+	*p = (struct setting_proxy){ 0 };
 	if (s)
 		merge_scopes(s, proxy, scopes);
 	for (i = 0; i < SCOPES; i++) {
 		if (!scopes[i])
 			continue;
-		setting_merge(setting_proxy_fields, &p, &scopes[i]->own);
-		scopes[i]->matched = true;
+		setting_merge(setting_proxy_fields, p, &scopes[i]->own);
+		scopes[i]->matched |= used;
 	}
-	setting_proxy_complete(&p);
+	setting_proxy_complete(p);
+}
+
+bool settings_proxy_check(struct settings *s, const char *proxy, char *reason)
+{
+	struct setting_proxy p;
+
+	merge_proxy(s, proxy, false, &p);
+	return setting_proxy_check(&p, reason);
+}
+
+void settings_proxy(struct settings *s, const char *proxy, struct engine_proxy_settings *out)
+{
+	struct setting_proxy p;
+
+	merge_proxy(s, proxy, true, &p);
 	out->mode = p.mode == SETTING_MODE_FAILOVER ? ENGINE_MODE_FAILOVER : ENGINE_MODE_ALL;
 	out->limit_mails = p.limit.mails;
 	out->limit_per_ms = p.limit.per;
 	out->max_age_ms = p.max_age;
+	out->summary = (struct engine_summary_settings){
+		.wait_ms = p.summary.wait, .max_wait_ms = p.summary.max_wait,
+		.first_now = p.summary.first == SETTING_FIRST_NOW, .batch = p.summary.batch, .group = p.summary.group,
+	};
 	out->subject = p.subject;
 	out->body = p.body;
 	out->rules = p.rules.rule;

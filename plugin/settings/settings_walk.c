@@ -251,6 +251,7 @@ static const struct {
 	{ setting_proxy_fields, "the top level of the file, or a proxy's entry, as proxies = { [\"db\"] = { "
 	                        "... } }" },
 	{ setting_limit_fields, "limit = { ... }" },
+	{ setting_summary_fields, "summary = { ... }" },
 	{ setting_rule_fields, "a rule, as rules = { { ... } }" },
 };
 
@@ -414,6 +415,20 @@ static bool walk_limit_table(struct walk *w, void *proxy)
 	return true;
 }
 
+static bool walk_summary_table(struct walk *w, void *proxy)
+{
+	char reason[SETTING_REASON_SIZE];
+	struct setting_summary summary = { 0 };
+	struct walk_place places[WALK_PLACES] = { { setting_summary_fields, &summary } };
+
+	if (!walk_fields(w, places, NULL))
+		return false;
+	if (!setting_summary_check(&summary, reason))
+		return settings_refuse(w->s, w->reason, w->where, "%s", reason);
+	setting_put(setting_proxy_fields, setting_find(setting_proxy_fields, "summary"), proxy, &summary);
+	return true;
+}
+
 /* One table of rules{}. */
 static bool walk_rule(struct walk *w, struct rule *rule)
 {
@@ -466,6 +481,7 @@ static bool walk_scope(struct walk *w, struct settings_scope *scope, const struc
 		{ "extra", walk_extra_table, &scope->extra },
 		{ "limit", walk_limit_table, &scope->own },
 		{ "rules", walk_rules_table, &scope->own },
+		{ "summary", walk_summary_table, &scope->own },
 		{ NULL, NULL, NULL },
 	};
 
@@ -512,6 +528,7 @@ bool settings_walk(struct settings *s, lua_State *L, char *reason)
 		{ "extra", walk_extra_table, &s->top.extra },
 		{ "limit", walk_limit_table, &s->top.own },
 		{ "rules", walk_rules_table, &s->top.own },
+		{ "summary", walk_summary_table, &s->top.own },
 		{ NULL, NULL, NULL },
 	};
 

@@ -12,7 +12,7 @@ static const char *const types[] = {
 	[SETTING_TEXT] = "text", [SETTING_FILE] = "path of a file", [SETTING_VARIABLE] = "name of an environment variable",
 	[SETTING_DNS] = "host name", [SETTING_HOST] = "host name or IP address", [SETTING_HELO] = "host name or address literal",
 	[SETTING_ADDRESS] = "address", [SETTING_BOOL] = "`true` or `false`", [SETTING_IDS] = "list of names",
-	[SETTING_LIMIT] = "table", [SETTING_TABLE] = "table", [SETTING_SUBJECT] = "template of one line",
+	[SETTING_LIMIT] = "table", [SETTING_SUMMARY] = "table", [SETTING_TABLE] = "table", [SETTING_SUBJECT] = "template of one line",
 	[SETTING_BODY] = "template of lines", [SETTING_RULES] = "list of tables", [SETTING_PATTERNS] = "pattern, or a list",
 	[SETTING_WORDS] = "text, or a list", [SETTING_MAILBOXES] = "mail addresses, or a list",
 	[SETTING_NAMES] = "name, or a list",
@@ -69,7 +69,8 @@ static void print_type(const struct setting_field *f)
 int main(void)
 {
 	static const struct setting_field *const tables[] = {
-		setting_top_fields, setting_mailer_fields, setting_proxy_fields, setting_limit_fields, setting_rule_fields,
+		setting_top_fields, setting_mailer_fields, setting_proxy_fields, setting_limit_fields, setting_summary_fields,
+		setting_rule_fields,
 	};
 	const struct setting_field *f;
 	size_t i;

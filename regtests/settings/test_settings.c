@@ -606,7 +606,7 @@ static void token__behind_links_in_its_directory__is_read(void **state)
 
 static const char *const everything =
 	"return { mailers = { ['*'] = { maxconn = 2 }, m1 = { verify = 'none', user = 'u', password_file = '%/password', auth = { 'plain' } }, "
-	"['p/m1'] = { helo = 'lb' } }, proxies = { p = { mode = 'failover', order = { 'm1' }, limit = { mails = 2, per = '1s' }, "
+	"['p/m1'] = { helo = 'lb' } }, proxies = { p = { mode = 'failover', order = { 'm1' }, limit = { mails = 2, per = '1s' }, summary = { batch = 'x' }, "
 	"extra = { x = { address = 'ipv4@localhost:465', user = 'u', token_file = '%/token', verify = 'none' } } } }, gone = nil, "
 	"extra = { y = { address = 'unix@/run/y.sock' } } }";
 
@@ -686,6 +686,30 @@ static void memory__of_secrets__is_wiped(void **state)
 	unit_watch(NULL);
 }
 
+static void summary__of_all_scopes__narrower_ones_count(void **state)
+{
+	struct settings *s = load("return { summary = { wait = '1s', batch = 'x' }, proxies = { "
+	                          "p = { summary = { first = 'now', group = 'one' } }, q = { summary = false } } }");
+	struct engine_proxy_settings p = { 0 }, q = { 0 }, r = { 0 };
+
+	(void)state;
+	settings_proxy(s, "p", &p);
+	settings_proxy(s, "q", &q);
+	settings_proxy(s, "r", &r);
+	assert_int_equal(p.summary.wait_ms, 30000);
+	assert_int_equal(p.summary.max_wait_ms, 300000);
+	assert_true(p.summary.first_now);
+	assert_null(p.summary.batch);
+	assert_string_equal(p.summary.group, "one");
+	assert_int_equal(q.summary.wait_ms, 0);
+	assert_int_equal(r.summary.wait_ms, 1000);
+	assert_int_equal(r.summary.max_wait_ms, 300000);
+	assert_false(r.summary.first_now);
+	assert_string_equal(r.summary.batch, "x");
+	assert_null(r.summary.group);
+	settings_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -708,6 +732,7 @@ int main(void)
 		cmocka_unit_test(memory__of_ours_that_fails__costs_nothing_but_the_start),
 		cmocka_unit_test(memory__of_luas_that_fails__costs_nothing_but_the_start),
 		cmocka_unit_test(memory__of_secrets__is_wiped),
+		cmocka_unit_test(summary__of_all_scopes__narrower_ones_count),
 	};
 
 	return cmocka_run_group_tests(tests, folder_make, folder_remove);

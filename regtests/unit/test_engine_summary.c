@@ -235,7 +235,7 @@ static void summary__subject__names_proxies_while_they_fit(void **state)
 {
 	struct peer *p = peer_new(PEER_NEED);
 	struct engine_proxy *be;
-	char name[16];
+	char name[32];
 	int i;
 
 	(void)state;

@@ -11,7 +11,7 @@
 #define ROWS(table) (sizeof(table) / sizeof(*(table)))
 
 static const struct setting_field *const tables[] = {
-	setting_mailer_fields, setting_proxy_fields, setting_limit_fields, setting_top_fields,
+	setting_mailer_fields, setting_proxy_fields, setting_limit_fields, setting_summary_fields, setting_top_fields,
 };
 
 static const struct setting_field *mailer_field(const char *name)
@@ -362,6 +362,61 @@ static void limit__with_one_key__is_refused(void **state)
 	assert_string_equal(reason, "mails is missing; write limit = { mails = 20, per = \"1m\" }");
 }
 
+static void summary__keys_that_are_not_set__get_defaults(void **state)
+{
+	struct setting_summary s = { 0 }, longer = { .wait = 600000 }, given = { .wait = 1000, .max_wait = 1000 };
+	char reason[SETTING_REASON_SIZE];
+
+	(void)state;
+	assert_true(setting_summary_check(&s, reason));
+	assert_int_equal(s.wait, 30000);
+	assert_int_equal(s.max_wait, 300000);
+	assert_int_equal(s.first, SETTING_FIRST_WAITS);
+	assert_true(setting_summary_check(&longer, reason));
+	assert_int_equal(longer.max_wait, 600000);
+	assert_true(setting_summary_check(&given, reason));
+	assert_int_equal(given.max_wait, 1000);
+}
+
+static void summary__what_does_not_go_together__is_refused(void **state)
+{
+	static const struct {
+		struct setting_summary summary;
+		const char *reason;
+	} rows[] = {
+		{ { .wait = 2000, .max_wait = 1999 }, "wait is longer than max_wait, after which a mail leaves anyway; write a shorter "
+		  "wait or a longer max_wait" },
+		{ { .batch = "%{name} at %{date}" }, "batch: %{date} cannot stand here; write %{proxy}, %{server}, %{name} alone" },
+		{ { .group = "%%{text} %{text}" }, "group: %{text} cannot stand here; write %{proxy}, %{server}, %{name}, %{state}, "
+		  "%{level} or %{event}" },
+		{ { .batch = "%{proxy}%{server}%{name}%%{text}", .group = "%{state} %{level} %{event} %{proxy}" }, "" },
+	};
+	char reason[SETTING_REASON_SIZE];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ROWS(rows); i++) {
+		struct setting_summary s = rows[i].summary;
+
+		assert_int_equal(setting_summary_check(&s, reason), !*rows[i].reason);
+		assert_string_equal(reason, rows[i].reason);
+	}
+}
+
+static void proxy__summary_that_waits_as_long_as_alerts_live__is_refused(void **state)
+{
+	struct setting_proxy p = { .summary = { .wait = 1, .max_wait = 4999 }, .max_age = 5000 };
+	char reason[SETTING_REASON_SIZE];
+
+	(void)state;
+	assert_true(setting_proxy_check(&p, reason));
+	p.summary.max_wait++;
+	assert_false(setting_proxy_check(&p, reason));
+	assert_string_equal(reason, "summary.max_wait is not below max_age, at which alerts are given up; write a shorter max_wait");
+	p.summary.wait = 0;
+	assert_true(setting_proxy_check(&p, reason));
+}
+
 /* --- merging --- */
 
 static void merge__of_entries__takes_what_the_later_sets(void **state)
@@ -492,6 +547,9 @@ int main(void)
 		cmocka_unit_test(value__of_a_secret__is_refused_and_not_repeated),
 		cmocka_unit_test(value__of_a_proxy__is_checked),
 		cmocka_unit_test(limit__with_one_key__is_refused),
+		cmocka_unit_test(summary__keys_that_are_not_set__get_defaults),
+		cmocka_unit_test(summary__what_does_not_go_together__is_refused),
+		cmocka_unit_test(proxy__summary_that_waits_as_long_as_alerts_live__is_refused),
 		cmocka_unit_test(merge__of_entries__takes_what_the_later_sets),
 		cmocka_unit_test(merge__of_a_group__leaves_the_later_alone),
 		cmocka_unit_test(guess__of_a_slip__finds_the_key),
