@@ -392,6 +392,37 @@ static void proxy__of_several_scopes__takes_the_most_particular(void **state)
 	settings_free(s);
 }
 
+static void rules_and_templates__of_several_scopes__are_those_of_the_most_particular(void **state)
+{
+	struct settings *s = load("return { subject = 'top \\37{proxy}', body = 'a\\nb', rules = { { drop = true } }, proxies = { "
+	                          "p = { subject = false, rules = { { event = { 'up', 'check' }, proxy = '^p', to = 'a@x.org', "
+	                          "continue = true, level = 'notice' }, {} } }, o = { rules = false } } }");
+	struct engine_proxy_settings p = { 0 }, q = { 0 }, o = { 0 };
+
+	(void)state;
+	settings_proxy(s, "p", &p);
+	settings_proxy(s, "q", &q);
+	settings_proxy(s, "o", &o);
+	assert_null(p.subject);
+	assert_string_equal(p.body, "a\nb");
+	assert_int_equal(p.nrules, 2);
+	assert_int_equal(p.rules[0].event, 1u << ALERT_CHANGE_UP | 1u << ALERT_CHANGE_CHECK);
+	assert_int_equal(p.rules[0].level, ALERT_LEVEL_NOTICE);
+	assert_int_equal(p.rules[0].proxy.n, 1);
+	assert_string_equal(p.rules[0].proxy.id[0], "^p");
+	assert_string_equal(p.rules[0].to.id[0], "a@x.org");
+	assert_true(p.rules[0].further && !p.rules[0].drop);
+	assert_int_equal(p.rules[1].level, ALERT_LEVEL_DEBUG);
+	assert_int_equal(p.rules[1].event, 0);
+	assert_string_equal(q.subject, "top %{proxy}");
+	assert_int_equal(q.nrules, 1);
+	assert_true(q.rules[0].drop);
+	assert_int_equal(o.nrules, 0);
+	settings_proxy(NULL, "p", &p);
+	assert_true(!p.subject && !p.body && !p.nrules);
+	settings_free(s);
+}
+
 static void extra__of_several_scopes__is_theirs_together(void **state)
 {
 	struct settings *s = load("return { extra = { a = { address = '192.0.2.1:25' }, b = { address = '192.0.2.2:25' } }, "
@@ -608,7 +639,8 @@ static const char *const everything =
 	"return { mailers = { ['*'] = { maxconn = 2 }, m1 = { verify = 'none', user = 'u', password_file = '%/password', auth = { 'plain' } }, "
 	"['p/m1'] = { helo = 'lb' } }, proxies = { p = { mode = 'failover', order = { 'm1' }, limit = { mails = 2, per = '1s' }, summary = { batch = 'x' }, "
 	"extra = { x = { address = 'ipv4@localhost:465', user = 'u', token_file = '%/token', verify = 'none' } } } }, gone = nil, "
-	"extra = { y = { address = 'unix@/run/y.sock' } } }";
+	"extra = { y = { address = 'unix@/run/y.sock' } }, subject = '\\37{text}', body = 'x\\n', "
+	"rules = { { proxy = '^p', to = { 'a@x.org', 'b@x.org' }, event = 'up' }, { words = { 'x' } } } }";
 
 /* Everything that a host does; false when something failed, and then there is a reason. */
 static bool whole_life(lua_State *L)
@@ -722,6 +754,7 @@ int main(void)
 		cmocka_unit_test(need_tls__of_entries__is_told),
 		cmocka_unit_test(context__that_fails__names_the_entry_that_set_the_key),
 		cmocka_unit_test(proxy__of_several_scopes__takes_the_most_particular),
+		cmocka_unit_test(rules_and_templates__of_several_scopes__are_those_of_the_most_particular),
 		cmocka_unit_test(extra__of_several_scopes__is_theirs_together),
 		cmocka_unit_test(extra__by_its_name__is_verified_by_that),
 		cmocka_unit_test(order__of_mailers__is_followed),
