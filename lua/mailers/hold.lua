@@ -126,6 +126,9 @@ return function(engine, socket, tools)
 		end
 		if not busy or stop and not engine.busy() then
 			release()
+			if engine.busy() then
+				hold.take() -- an alert came since <busy> was asked: tasks are preempted anywhere
+			end
 			return
 		end
 		ticks = ticks + 1
