@@ -35,7 +35,8 @@ static bool server_was_down(const struct server *s, const struct alert_event *ev
 }
 
 /* A change of state: is it the next one, one that was mailed already, or one after lost ones? */
-static void server_state_event(lua_State *L, struct server *s, const struct alert_event *ev, int reference)
+static void server_state_event(lua_State *L, struct server *s, const struct alert_event *ev, int reference,
+                               char *info)
 {
 	bool told = server_was_told(s, ev);
 
@@ -44,7 +45,7 @@ static void server_state_event(lua_State *L, struct server *s, const struct aler
 	else if (!s->found && s->state != SERVER_STATE_UNKNOWN && s->state != ev->old_state)
 		s->gaps++;
 	if (!told)
-		server_mail_event(L, s, ev, reference);
+		server_mail_event(L, s, ev, reference, info);
 	if (ev->new_state == SERVER_STATE_STOPPED && ev->old_state != SERVER_STATE_STOPPED)
 		s->downs++;
 	if (!ev->admin)
@@ -66,7 +67,7 @@ static void server_admin_event(lua_State *L, struct server *s, const struct aler
 	if ((ev->old_admin | ev->new_admin) & SERVER_ADMIN_DRAIN)
 		s->untold_drain = false;
 	if (!drain)
-		server_mail_event(L, s, ev, reference);
+		server_mail_event(L, s, ev, reference, NULL);
 	s->found_drain = false;
 	s->admin = ev->new_admin;
 }
@@ -76,6 +77,7 @@ static int server_handler(lua_State *L)
 {
 	struct server *s = lua_touserdata(L, lua_upvalueindex(1));
 	int keys = lua_upvalueindex(2), reference;
+	char info[ALERT_INFO_MAX] = "";
 	struct alert_event ev;
 	const char *name;
 
@@ -90,13 +92,13 @@ static int server_handler(lua_State *L)
 	event_reference(L, keys, 2);
 	reference = lua_gettop(L);
 	if (ev.type == ALERT_EVENT_STATE)
-		server_state_event(L, s, &ev, reference);
+		server_state_event(L, s, &ev, reference, info);
 	else if (ev.type == ALERT_EVENT_ADMIN)
 		server_admin_event(L, s, &ev, reference);
 	else
-		server_mail_event(L, s, &ev, reference);
+		server_mail_event(L, s, &ev, reference, NULL);
 	if (ev.type != ALERT_EVENT_CHECK)
-		server_outage_event(s, &ev);
+		server_outage_event(s, &ev, info);
 	server_look_count(L, lua_upvalueindex(1), reference);
 	return 0;
 }

@@ -43,8 +43,11 @@ struct server {
 
 /* server_mail.c: <reference> is the index of HAProxy's Server, or of nil when it was deleted. */
 
-/* Mails <ev> when the native sender would. */
-void server_mail_event(lua_State *L, const struct server *s, const struct alert_event *ev, int reference);
+/* Mails <ev> when the native sender would. What the check said is left in <info> (ALERT_INFO_MAX bytes), ""
+ * if it was not asked for; NULL: nobody wants it.
+ */
+void server_mail_event(lua_State *L, const struct server *s, const struct alert_event *ev, int reference,
+                       char *info);
 /* Mails a state that no event told. */
 void server_mail_found(lua_State *L, const struct server *s, enum server_state state, bool drain, int reference);
 /* Adds a line about <name> to the log. */
@@ -81,8 +84,8 @@ void server_look_added(lua_State *L);
 
 /* server_outage.c */
 
-/* After <ev>: is the server down, or no longer? */
-void server_outage_event(struct server *s, const struct alert_event *ev);
+/* After <ev>: is the server down, or no longer? <info>: what the check said, or "". */
+void server_outage_event(struct server *s, const struct alert_event *ev, const char *info);
 /* The same after a look at it. */
 void server_outage_look(struct server *s, const struct server_look *look);
 /* The server on top of the stack is watched from now on: its outage ends with it. */

@@ -200,7 +200,7 @@ static void server_mail_start(lua_State *L, const struct server *s, int referenc
 
 	if (!s->origin.via_server)
 		snprintf(ev.cause, sizeof(ev.cause), "changed from server-state after a reload");
-	server_mail_event(L, s, &ev, reference);
+	server_mail_event(L, s, &ev, reference, NULL);
 }
 
 /* A first look. True when the server is down and was not always: it may begin its life so (init-state),

@@ -191,7 +191,8 @@ static void server_facts(lua_State *L, const struct server *s, int reference, st
 	f->origin.stopped = s->state == SERVER_STATE_STOPPED;
 }
 
-void server_mail_event(lua_State *L, const struct server *s, const struct alert_event *ev, int reference)
+void server_mail_event(lua_State *L, const struct server *s, const struct alert_event *ev, int reference,
+                       char *info)
 {
 	struct server_facts f = { .server = s, .event = ev, .origin = s->origin };
 	struct buffer text = { 0 };
@@ -205,6 +206,8 @@ void server_mail_event(lua_State *L, const struct server *s, const struct alert_
 		alert_compose(ev, &f.origin, &what, &text);
 		server_mail_queue(L, &f, &what, &text, ev->when);
 	}
+	if (info)
+		memcpy(info, f.info, sizeof(f.info));
 	buffer_free(&text);
 }
 

@@ -25,25 +25,28 @@ static void server_outage_set(struct server *s, bool down, const char *why, uint
 	s->down = down;
 }
 
-/* Why a server changed its state, in short. */
-static void server_outage_why(const struct server *s, const struct alert_event *ev, char *out, size_t size)
+/* Why a server changed its state, in short: "Layer7 wrong status, code 503: Service Unavailable". */
+static void server_outage_why(const struct server *s, const struct alert_event *ev, const char *info, char *out,
+                              size_t size)
 {
+	char code[32] = "";
+
+	if (ev->has_check && ev->check.has_code && ev->check.code)
+		snprintf(code, sizeof(code), ", code %d", ev->check.code);
 	if (ev->cause[0])
 		snprintf(out, size, "%s", ev->cause);
-	else if (ev->has_check && ev->check.has_code)
-		snprintf(out, size, "%s, code %d", ev->check.desc, ev->check.code);
 	else if (ev->has_check)
-		snprintf(out, size, "%s", ev->check.desc);
+		snprintf(out, size, "%s%s%s%s", ev->check.desc, code, info[0] ? ": " : "", info);
 	else if (s->origin.via_server)
 		snprintf(out, size, "via %.60s/%.60s", s->origin.via_proxy, s->origin.via_server);
 	else
 		out[0] = '\0';
 }
 
-void server_outage_event(struct server *s, const struct alert_event *ev)
+void server_outage_event(struct server *s, const struct alert_event *ev, const char *info)
 {
 	bool down = s->down;
-	char why[ALERT_CAUSE_MAX + 64];
+	char why[ALERT_DESC_MAX + ALERT_INFO_MAX + 64];
 
 	if (s->admin & SERVER_ADMIN_MAINT)
 		down = false;
@@ -52,7 +55,7 @@ void server_outage_event(struct server *s, const struct alert_event *ev)
 	/* Maintenance is told by two events, of which this is the first. */
 	if (ev->type == ALERT_EVENT_STATE && ev->admin && down)
 		return;
-	server_outage_why(s, ev, why, sizeof(why));
+	server_outage_why(s, ev, info, why, sizeof(why));
 	server_outage_set(s, down, why, 0);
 }
 

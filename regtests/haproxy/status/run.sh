@@ -283,7 +283,11 @@ down__by_a_check__tells_the_checks_reason() {
 	sinkctl site close-listener
 	same_within $WAIT_S "['checked/follower', 'checked/s1']" names
 	equal "['Layer4 connection problem', 'via checked/s1']" \
-		"$(status '[d["why"] for d in sorted(s["down"]["servers"], key=lambda d: d["name"], reverse=True)]')"
+		"$(status '[d["why"].split(": ")[0] for d in sorted(s["down"]["servers"], key=lambda d: d["name"], reverse=True)]')"
+	case $("$HAPROXY_PROGRAM" -v) in
+	*' version 2.8.0-'*) ;; # it does not tell scripts what a check said
+	*) status 's["down"]' | grep -q 'Layer4 connection problem: .*[Rr]efused' || fail "$(status 's["down"]')" ;;
+	esac
 	sinkctl site open-listener
 	same_within $WAIT_S '[]' names
 }
