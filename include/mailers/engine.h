@@ -127,6 +127,8 @@ enum mailers_error engine_proxy_mailer(struct engine *e, struct engine_proxy *pr
 enum mailers_error engine_proxy_ready(struct engine *e, struct engine_proxy *proxy, char *reason);
 /* Would an alert of <level> be mailed? */
 bool engine_proxy_wants(const struct engine_proxy *proxy, enum alert_level level);
+/* Has it templates, of its own or of a rule? If not, engine_alert.values are not looked at. */
+bool engine_proxy_renders(const struct engine_proxy *proxy);
 const char *engine_proxy_name(const struct engine_proxy *proxy);
 
 /* Queues an alert of <server> (a key that is one server's alone; <name> is "proxy/server") for all mailers of

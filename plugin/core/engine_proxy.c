@@ -256,6 +256,15 @@ bool engine_proxy_wants(const struct engine_proxy *proxy, enum alert_level level
 	return level <= proxy->level;
 }
 
+bool engine_proxy_renders(const struct engine_proxy *proxy)
+{
+	size_t i;
+
+	for (i = 0; i < proxy->nrules && !proxy->rules[i].subject && !proxy->rules[i].body; i++)
+		;
+	return proxy->subject || proxy->body || i < proxy->nrules;
+}
+
 const char *engine_proxy_name(const struct engine_proxy *proxy)
 {
 	return proxy->name;

@@ -164,9 +164,11 @@ static void server_mail_queue(lua_State *L, const struct server_facts *f, const 
 	}
 	alert.text = text->data;
 	alert.date = server_mail_date(s->proxy, when);
-	template_alert_fill(&fields, f->event, &f->origin, what, s->name, alert.text, alert.date,
-	                    server_mail_since(f, what, alert.date, when, since, sizeof(since)));
-	alert.values = &fields.values;
+	if (engine_proxy_renders(s->proxy->engine)) {
+		template_alert_fill(&fields, f->event, &f->origin, what, s->name, alert.text, alert.date,
+		                    server_mail_since(f, what, alert.date, when, since, sizeof(since)));
+		alert.values = &fields.values;
+	}
 	e = instance_lock();
 	if (!engine_busy(e))
 		instance_ticked(now); /* nobody ticks an idle engine: a stall counts from here */

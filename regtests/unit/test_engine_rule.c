@@ -141,6 +141,37 @@ static void engine_explain__says_what_would_be__and_raises_nothing(void **state)
 	peer_free(p);
 }
 
+/* A summary is one recipient's: what rules sent to others is in theirs, and all that is in one adds up. */
+static void engine_rule__with_a_summary__each_recipient_has_its_own(void **state)
+{
+	const struct rule rules[] = {
+		{ ANY_LEVEL, .words = LIST("for dba"), .to = LIST("dba@example.com"), .subject = "%{text}" },
+		{ ANY_LEVEL, .words = LIST("for none"), .drop = true },
+	};
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be;
+	int i;
+
+	(void)state;
+	p->proxy.summary.wait_ms = 30000;
+	p->proxy.summary.max_wait_ms = 300000;
+	p->proxy.rules = rules;
+	p->proxy.nrules = 2;
+	be = peer_proxy(p, "be", "a@example.com");
+	peer_mailer(p, be, "mx1:25");
+	peer_ready(p, be);
+	for (i = 0; i < 30; i++)
+		peer_raise(p, be, (uint64_t)i, (const char *[]){ "for all", "for dba", "for none" }[i % 3]);
+	peer_finish(p);
+	assert_int_equal(p->nmails, 2);
+	assert_int_equal(peer_took(p, NULL, "a@example.com", NULL), 1);
+	assert_int_equal(peer_took(p, NULL, "dba@example.com", NULL), 1);
+	assert_int_equal(peer_stats(p).recipients, 20);
+	assert_int_equal(peer_stats(p).accepted, 20);
+	assert_true(engine_proxy_renders(be));
+	peer_free(p);
+}
+
 /* Whichever rule an alert meets, and though tries fail on the way, a recipient gets one server's in their order. */
 static void engine_rule__order__is_kept_for_each_recipient(void **state)
 {
@@ -279,6 +310,7 @@ int main(void)
 		cmocka_unit_test(engine_rule__to_cc_drop_and_continue__decide_who_gets_it),
 		cmocka_unit_test(engine_rule__headers_and_templates__are_those_of_the_first_rule_that_has_them),
 		cmocka_unit_test(engine_explain__says_what_would_be__and_raises_nothing),
+		cmocka_unit_test(engine_rule__with_a_summary__each_recipient_has_its_own),
 		cmocka_unit_test(engine_rule__order__is_kept_for_each_recipient),
 		cmocka_unit_test(engine_rule__bad_ones__are_refused_at_the_start),
 		cmocka_unit_test(engine_rule__an_allocation_fails__the_alert_is_counted_as_lost),
