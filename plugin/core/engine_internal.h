@@ -349,6 +349,8 @@ void engine_token_failed(struct mailer *m, const struct smtp_client_event *ev);
 struct connection *engine_test_connection(struct engine *e, uint64_t now_ms);
 /* Does one wait for a connection? */
 bool engine_test_waits(const struct engine *e);
+/* No connection is opened any more: those that wait for one are over. */
+void engine_test_refuse(struct engine *e);
 /* connection_run() for it. */
 void engine_test_run(struct engine *e, struct connection *c, uint64_t now_ms);
 /* Its connection is to be freed, after it ended. */

@@ -58,8 +58,10 @@ int engine_connect(struct engine *e, uint64_t now_ms)
 	struct mailer *m;
 	int slot;
 
-	if (engine_drain_over(e, now_ms))
+	if (engine_drain_over(e, now_ms)) {
+		engine_test_refuse(e);
 		return -1;
+	}
 	slot = engine_slot(e);
 	if (slot < 0) {
 		e->retry_ms = now_ms + ENGINE_RETRY_MS;

@@ -301,6 +301,18 @@ bool engine_test_waits(const struct engine *e)
 	return engine_test_due(e) != NULL;
 }
 
+void engine_test_refuse(struct engine *e)
+{
+	struct engine_test_leg *leg;
+
+	while ((leg = engine_test_due(e))) {
+		leg->due = false;
+		engine_test_result(leg, ENGINE_TEST_LOCAL);
+		engine_test_say(leg, "the process ends");
+		engine_test_over(e, leg);
+	}
+}
+
 struct connection *engine_test_connection(struct engine *e, uint64_t now_ms)
 {
 	struct engine_test_leg *leg = engine_test_due(e);

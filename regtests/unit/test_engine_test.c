@@ -266,6 +266,22 @@ static void memory__short_at_any_time__ends_with_a_result(void **state)
 	assert_true(n > 20);
 }
 
+/* A bug: it waited for a connection that nobody was to open any more, and the process with it, for a minute. */
+static void test__when_the_process_has_ended__is_over(void **state)
+{
+	struct peer *p = peer_two(PEER_NEED);
+
+	(void)state;
+	engine_drain(p->engine, p->now + 1000, p->now);
+	peer_tick(p, p->now + 1000);
+	begin(p, NULL);
+	assert_int_equal(finish(), ENGINE_TEST_LOCAL);
+	has("the process ends");
+	assert_false(engine_busy(p->engine));
+	engine_test_end(p->engine, test.id);
+	peer_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,6 +293,7 @@ int main(void)
 		cmocka_unit_test(test__mailer_down_and_paused__goes_all_the_same),
 		cmocka_unit_test(end__while_it_runs__its_connections_are_named),
 		cmocka_unit_test(memory__short_at_any_time__ends_with_a_result),
+		cmocka_unit_test(test__when_the_process_has_ended__is_over),
 	};
 
 	return cmocka_run_group_tests_name("engine test", tests, NULL, NULL);
