@@ -166,10 +166,12 @@ enum mailers_error engine_raise_alert(struct engine *e, struct engine_proxy *pro
 	if (error)
 		return error;
 	error = engine_rule_decide(proxy, alert, &d);
-	if (d.drop)
+	if (d.drop) {
+		proxy->ruled_out++;
 		error = MAILERS_OK;
-	else
+	} else {
 		error = engine_raise_decided(e, proxy, alert, &d, !error, now_ms);
+	}
 	engine_rule_end(&d);
 	return error;
 }

@@ -106,7 +106,8 @@ struct engine_proxy {
 	} summary;
 	bool ready;                 /* engine_proxy_ready() was called */
 	uint64_t alerts[ALERT_LEVEL_DEBUG + 1]; /* raised, by level, once each */
-	uint64_t unready;           /* of these: lost for want of routes */
+	uint64_t unready;           /* of these: lost for want of routes ... */
+	uint64_t ruled_out;         /* ... and dropped by a rule */
 	size_t down;                /* its servers that are down now */
 	struct engine_member *members;
 	size_t nmembers;

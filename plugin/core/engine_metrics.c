@@ -164,6 +164,7 @@ static void metrics_dropped(const struct engine *e, struct buffer *out, const ch
 	for (p = e->proxies; p; p = p->next) {
 		struct metrics_queue q = metrics_queue_of(p);
 
+		metrics_proxy(out, name, p, "reason", "rule", p->ruled_out);
 		metrics_proxy(out, name, p, "reason", "full_check", q.full_check);
 		metrics_proxy(out, name, p, "reason", "full_state", q.full_state);
 		metrics_proxy(out, name, p, "reason", "memory", q.dropped - q.full_check - q.full_state);
@@ -363,10 +364,11 @@ static const struct metrics_family {
 } metrics_families[] = {
 	{ "build_info", "gauge", "Always 1; the version is a label.", metrics_info },
 	{ "alerts_total", "counter", "Alerts raised, by proxy and level.", metrics_alerts },
-	{ "alerts_dropped_total", "counter", "Alerts dropped before they were sent, once for each mailer (or "
-	  "ordered list): full_check and full_state (check reports, state changes) at a bound of the queue, "
-	  "memory for want of it.", metrics_dropped },
-	{ "alerts_folded_total", "counter", "Alerts accepted in a mail that names several, one a recipient.",
+	{ "alerts_dropped_total", "counter", "Alerts dropped before they were sent: rule by a rule of the settings; "
+	  "once for each mailer (or ordered list) full_check and full_state (check reports, state changes) at a "
+	  "bound of the queue, memory for want of it.", metrics_dropped },
+	{ "alerts_folded_total", "counter", "Alerts accepted in a mail that names several (a limit's or a "
+	  "summary), one a recipient.",
 	  metrics_folded },
 	{ "queue_alerts", "gauge", "Alerts queued or in flight, once for each mailer (or ordered list).",
 	  metrics_queued },

@@ -1,4 +1,5 @@
 /* Unit tests of engine: metrics, the status page's JSON, and servers that are down. */
+#include <mailers/rule.h>
 #include <mailers/version.h>
 
 #include "engine_peer.h"
@@ -359,6 +360,30 @@ static void metrics__drops__are_counted_by_reason(void **state)
 	peer_free(p);
 }
 
+static void metrics__a_rule_drops__is_a_reason_of_its_own(void **state)
+{
+	static const char *const words[] = { "noise" };
+	const struct rule rule = { .level = ALERT_LEVEL_DEBUG, .words = { words, 1 }, .drop = true };
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be;
+	const char *s;
+
+	(void)state;
+	p->proxy.rules = &rule;
+	p->proxy.nrules = 1;
+	be = peer_proxy(p, "be", "a@example.com");
+	peer_mailer(p, be, "mx1:25");
+	peer_raise(p, be, 1, "only noise");
+	peer_raise(p, be, 1, "news");
+	peer_finish(p);
+	s = metrics(p);
+	assert_string_equal(value(s, "alerts_total{proxy=\"be\",level=\"alert\"}"), "2");
+	assert_string_equal(value(s, "alerts_dropped_total{proxy=\"be\",reason=\"rule\"}"), "1");
+	assert_string_equal(value(s, "alerts_dropped_total{proxy=\"be\",reason=\"memory\"}"), "0");
+	assert_string_equal(value(s, "mails_total{" MX1 ",outcome=\"accepted\"}"), "1");
+	peer_free(p);
+}
+
 static void metrics__no_mailer__alerts_are_counted_as_dropped(void **state)
 {
 	struct peer *p = peer_new(PEER_NEED);
@@ -625,6 +650,7 @@ int main(void)
 		cmocka_unit_test(metrics__delivery_times__are_in_their_steps),
 		cmocka_unit_test(metrics__sessions_that_fail__are_counted_by_reason),
 		cmocka_unit_test(metrics__drops__are_counted_by_reason),
+		cmocka_unit_test(metrics__a_rule_drops__is_a_reason_of_its_own),
 		cmocka_unit_test(metrics__no_mailer__alerts_are_counted_as_dropped),
 		cmocka_unit_test(metrics__mailers_of_one_name__are_series_of_their_own),
 		cmocka_unit_test(status__names_of_any_bytes__are_text),
