@@ -86,8 +86,8 @@ static void engine_summary_release(struct engine *e, const struct batch *b)
 		const struct engine_proxy *p = alert->owner;
 		const struct engine_route *r;
 
-		if (b->alone)
-			alert->batch = 0;
+		if (b->nitems == 1)
+			alert->batch = 0; /* one mail for all recipients, as ever */
 		for (r = p->routes; r; r = r->next)
 			queue_unhold(e->queue, r->queue, alert);
 		queue_alert_release(alert);
