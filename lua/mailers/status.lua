@@ -40,7 +40,7 @@ return function(engine, page)
 		end
 	end
 
-	local function refuse(applet, status, text, allow)
+	local function reply_text(applet, status, text, allow)
 		reply(applet, status, "text/plain; charset=utf-8", text .. "\n", nil, allow)
 	end
 
@@ -49,16 +49,16 @@ return function(engine, page)
 			local path, kind, say, policy = table.unpack(answer, 1, 4)
 			if (applet.path or ""):find(path) then
 				if applet.method ~= "GET" and applet.method ~= "HEAD" then
-					return refuse(applet, 405, "only GET and HEAD", "GET, HEAD")
+					return reply_text(applet, 405, "only GET and HEAD", "GET, HEAD")
 				end
 				local text = say()
 				if text then
 					return reply(applet, 200, kind, text, policy)
 				end
-				return refuse(applet, 503, "not to be had: out of memory, or Lua's io library is closed to the page")
+				return reply_text(applet, 503, "not to be had: out of memory, or Lua's io library is closed to the page")
 			end
 		end
-		refuse(applet, 404, "nothing here: there are /, /status.json and /metrics")
+		reply_text(applet, 404, "nothing here: there are /, /status.json and /metrics")
 	end
 
 	core.register_service("mailers", "http", serve)

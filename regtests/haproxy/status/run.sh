@@ -224,6 +224,43 @@ metrics__of_alerts_with_each_fate__pass_promtool_and_add_up() {
 	! grep -q '[<>]' "$TMPDIR/body" || fail "HTML in JSON: $(cat "$TMPDIR/body")"
 }
 
+# --- the guide --------------------------------------------------------------------------------------------
+
+GUIDE=$(dirname "$MAILERS_LUA")/../doc/operators.md
+
+guide__its_table_of_metrics__is_what_is_served() {
+	sink_start s
+	start s=s
+	ask /metrics
+	sed -n 's/^# HELP \([^ ]*\) .*/\1/p' "$TMPDIR/body" > "$TMPDIR/served"
+	sed -n 's/^| `\(haproxy_mailers_[a-z_]*\)` .*/\1/p' "$GUIDE" | diff "$TMPDIR/served" - || fail "doc/operators.md"
+	# and each label, or value of one, but those that are names
+	grep -oE '(reason|state|outcome)="[a-z_]*"' "$TMPDIR/body" | sort -u | while IFS='"' read -r _ value _; do
+		grep -q "^| \`haproxy_mailers_.*\`$value\`" "$GUIDE" || fail "$value is not in doc/operators.md"
+	done
+}
+
+guide__its_rules_for_alerts__pass_promtool() {
+	{
+		printf 'groups:\n- name: mailers\n  rules:\n'
+		sed -n '/^Three alerts on the alerts:/,/^Members of/s/^    //p' "$GUIDE" | sed 's/^/  /'
+	} > "$TMPDIR/rules.yml"
+	promtool check rules "$TMPDIR/rules.yml" > "$TMPDIR/judged" 2>&1 || fail "$(cat "$TMPDIR/judged")"
+	grep -q '3 rules found' "$TMPDIR/judged" || fail "$(cat "$TMPDIR/judged")"
+}
+
+guide__its_table_of_status_json__has_all_members() {
+	local member
+
+	sink_start s
+	start s=s
+	down s/s1
+	same_within $WAIT_S 1 status 's["totals"]["accepted"]'
+	for member in $(grep -oE '"[a-z_-]+":' "$TMPDIR/body" | tr -d '":' | sort -u); do
+		sed -n '/^Members of `status.json`/,/^## /p' "$GUIDE" | grep -q "\`$member\`" || fail "$member is not in doc/operators.md"
+	done
+}
+
 promtool__of_what_is_no_metric__complains() {
 	! echo 'mails{mailer="a"b"} 1' | promtool check metrics > "$TMPDIR/judged" 2>&1
 }
