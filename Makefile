@@ -22,6 +22,8 @@ WARN     += -Werror
 endif
 ALL_CFLAGS  := -std=c11 -D_GNU_SOURCE -Iinclude -fPIC -fvisibility=hidden $(CFLAGS) $(HARDEN) $(WARN)
 ALL_LDFLAGS := -Wl,-z,relro -Wl,-z,now $(LDFLAGS)
+# Under both of its names: the tests build with an absolute B what `make` builds with a relative one.
+DEPEND       = -MMD -MP -MT $(patsubst $(CURDIR)/%,%,$(abspath $@)) -MT $(abspath $@)
 SANITIZE    := -U_FORTIFY_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all -O1
 
 ifeq ($(V),1)
@@ -122,17 +124,17 @@ fuzz-deps: deps
 $(B)/obj/core/%.o: plugin/core/%.c
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(DEPEND) -c -o $@ $<
 
 $(B)/obj/asan/%.o: plugin/core/%.c
 	@mkdir -p $(@D)
 	$(say) CC "$< (sanitizers)"
-	$(Q)$(CC) $(ALL_CFLAGS) $(SANITIZE) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(SANITIZE) $(DEPEND) -c -o $@ $<
 
 $(B)/obj/lua$(LUA)/%.o: plugin/haproxy/%.c
 	@mkdir -p $(@D)
 	$(say) CC "$< (Lua $(LUA))"
-	$(Q)$(CC) $(ALL_CFLAGS) -I/usr/include/lua$(LUA) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -I/usr/include/lua$(LUA) $(DEPEND) -c -o $@ $<
 
 $(B)/lua$(LUA)/mailers/engine.so: $(MOD_OBJ) $(CORE_OBJ)
 	@mkdir -p $(@D)
@@ -170,7 +172,7 @@ $(B)/sasl/%: regtests/sasl/%.c plugin/tls/crypto.c regtests/unit/unit.c regtests
 $(B)/obj/tools/%.o: regtests/tools/%.c
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(CC) $(ALL_CFLAGS) -fno-strict-aliasing -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -fno-strict-aliasing $(DEPEND) -c -o $@ $<
 
 tool_objects = $(patsubst %,$(B)/obj/tools/%.o,$(1))
 $(B)/tools/smtp_sink: $(call tool_objects,smtp_sink sink_listener sink_session sink_smtp sink_auth sink_tls sink_store \

@@ -13,12 +13,12 @@ all: $(B)/mailers-send
 $(B)/obj/send$(LUA)/%.o: plugin/send/%.c
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(CC) $(ALL_CFLAGS) -I/usr/include/lua$(LUA) -fno-strict-aliasing -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -I/usr/include/lua$(LUA) -fno-strict-aliasing $(DEPEND) -c -o $@ $<
 
 $(B)/obj/send$(LUA)/settings/%.o: plugin/settings/%.c
 	@mkdir -p $(@D)
 	$(say) CC "$< (mailers-send)"
-	$(Q)$(CC) $(ALL_CFLAGS) -I/usr/include/lua$(LUA) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -I/usr/include/lua$(LUA) $(DEPEND) -c -o $@ $<
 
 $(B)/mailers-send: $(SEND_OBJ) $(TLS_OBJ) $(CORE_OBJ)
 	$(say) LINK $@

@@ -8,7 +8,7 @@ $(B)/lua$(LUA)/mailers/engine.so: $(SETTINGS_OBJ)
 $(B)/obj/lua$(LUA)/settings/%.o: plugin/settings/%.c
 	@mkdir -p $(@D)
 	$(say) CC "$< (Lua $(LUA))"
-	$(Q)$(CC) $(ALL_CFLAGS) -I/usr/include/lua$(LUA) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -I/usr/include/lua$(LUA) $(DEPEND) -c -o $@ $<
 
 -include $(wildcard $(B)/obj/lua*/settings/*.d)
 

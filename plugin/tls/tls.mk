@@ -27,17 +27,17 @@ plugin: $(TLS_MODULE)
 $(B)/obj/$(TLS_KIND)/%.o: plugin/tls/%.c
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(CC) $(ALL_CFLAGS) $(TLS_FLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(TLS_FLAGS) $(DEPEND) -c -o $@ $<
 
 $(B)/obj/tls-asan/%.o: plugin/tls/%.c
 	@mkdir -p $(@D)
 	$(say) CC "$< (sanitizers)"
-	$(Q)$(CC) $(ALL_CFLAGS) $(SANITIZE) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(SANITIZE) $(DEPEND) -c -o $@ $<
 
 $(B)/obj/lua$(LUA)/tls/%.o: plugin/tls/%.c
 	@mkdir -p $(@D)
 	$(say) CC "$< (Lua $(LUA))"
-	$(Q)$(CC) $(ALL_CFLAGS) -I/usr/include/lua$(LUA) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -I/usr/include/lua$(LUA) $(DEPEND) -c -o $@ $<
 
 # It stays in the process: OpenSSL has functions registered for the end of each thread.
 $(TLS_MODULE): $(B)/obj/lua$(LUA)/tls/module.o $(TLS_OBJ)

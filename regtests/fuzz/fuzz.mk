@@ -39,7 +39,7 @@ fuzz-replay: $(FUZZ_T:%=$(B)/fuzz/replay/%)
 $(B)/obj/fuzz/%.o: plugin/core/%.c
 	@mkdir -p $(@D)
 	$(say) CC "$< (fuzzer)"
-	$(Q)$(FUZZ_CC) $(ALL_CFLAGS) $(FUZZ_SANITIZE) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+	$(Q)$(FUZZ_CC) $(ALL_CFLAGS) $(FUZZ_SANITIZE) -fsanitize=fuzzer-no-link $(DEPEND) -c -o $@ $<
 
 $(B)/libcore-fuzz.a: $(FUZZ_OBJ)
 	$(say) AR $@
@@ -50,7 +50,7 @@ $(B)/libcore-fuzz.a: $(FUZZ_OBJ)
 $(B)/obj/fuzz-tls/%.o: plugin/tls/%.c
 	@mkdir -p $(@D)
 	$(say) CC "$< (fuzzer)"
-	$(Q)$(FUZZ_CC) $(ALL_CFLAGS) $(FUZZ_SANITIZE) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+	$(Q)$(FUZZ_CC) $(ALL_CFLAGS) $(FUZZ_SANITIZE) -fsanitize=fuzzer-no-link $(DEPEND) -c -o $@ $<
 
 $(B)/fuzz/tls: $(FUZZ_TLS)
 $(B)/fuzz/replay/tls: $(TLS_ASAN)
