@@ -13,7 +13,7 @@
 -- * A unix socket has no name of its own to be found by: after connect() it is marked, by its descriptor.
 -- * close() on a socket that is connecting leaves its descriptor to the kernel, which tries for two minutes: it is
 --   shut down too. Lua cannot name it, so it is found by where it goes, and by not having been there before. To see what was
---   there costs milliseconds, as the kernel looks at all sockets of the machine, and all that time no HTTP request gets into
+--   there costs up to milliseconds, as the kernel looks at all sockets of the machine, and all that time no HTTP request gets into
 --   Lua: so it is not asked while connects to the address succeed. Then the oldest is taken to be ours; another that
 --   hangs for longer than our time for connects, to a mail server that was there a moment ago, would end in its place.
 local CONNECT_S = 30 -- where HAProxy keeps it (2.8, 3.2), a connect that hangs ends without us too

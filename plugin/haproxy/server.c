@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "instance.h"
+#include "nice.h"
 #include "server_internal.h"
 
 #define SERVER_KNOWN   "haproxy-mailers.servers" /* registry: proxy -> { puid -> rid }, what is watched */
@@ -190,6 +191,7 @@ static struct server *server_subscribe(lua_State *L)
 {
 	struct proxy *proxy = proxy_check(L, 2);
 	struct server *s;
+	size_t mark;
 	int watched;
 
 	s = server_new(L, proxy); /* the subscription will hold it */
@@ -213,7 +215,9 @@ static struct server *server_subscribe(lua_State *L)
 	lua_pushvalue(L, watched);
 	event_keys(L);
 	lua_pushcclosure(L, server_handler, 2);
+	mark = nice_mark(L);
 	lua_call(L, 3, 0);
+	nice_events(L, mark);
 	lua_settop(L, watched);
 	return s;
 }

@@ -143,10 +143,10 @@ function tests.event_that_is_none__is_ignored()
 end
 
 function tests.settings_that_are_bad__are_refused_with_proxy_key_and_remedy()
-	for _, bad in ipairs({ { "smtp_to", "a@", "email%-alert to" }, { "smtp_from", "a@b.c, d@e.f", "email%-alert from" },
+	for i, bad in ipairs({ { "smtp_to", "a@", "email%-alert to" }, { "smtp_from", "a@b.c, d@e.f", "email%-alert from" },
 	                       { "smtp_hostname", "a b", "email%-alert myhostname" },
 	                       { "mailservers", {}, "no mailer line" } }) do
-		local px = new_proxy("bad")
+		local px = new_proxy("bad" .. i)
 		local good = px.get_mailers
 		px.get_mailers = function()
 			local conf = good()
@@ -154,12 +154,43 @@ function tests.settings_that_are_bad__are_refused_with_proxy_key_and_remedy()
 			return conf
 		end
 		local ok, err = pcall(engine.proxy, px)
-		assert(not ok and tostring(err):find("proxy bad: ", 1, true) and tostring(err):find(bad[3]), tostring(err))
+		assert(not ok and tostring(err):find("proxy bad%d: ") and tostring(err):find(bad[3]), tostring(err))
+		-- Each event of such a backend added a proxy to the engine anew.
+		local again, proxy = pcall(engine.proxy, px)
+		assert(again and proxy == nil, "asked again, it is no proxy that mails")
 	end
 end
 
--- Which sockets are on their way to an address is a question that holds HAProxy's thread for milliseconds: with each connect it was
--- asked, and each alert delayed HTTP by it.
+-- HAProxy's HTTP requests waited behind the events of a storm, which stand in one line with them.
+function tests.subscription__stands_back_from_the_start()
+	local subscription, niced, value
+	core = { set_nice = function(n) niced, value = coroutine.running(), n end }
+	new_server(new_proxy("nice"), { event_sub = function()
+		local registry = debug.getregistry()
+		subscription = coroutine.create(function() end)
+		registry[#registry + 1] = function() end
+		registry[#registry + 1] = subscription
+		registry[#registry + 1] = {}
+	end })
+	assert(niced == subscription and value == 1024, "not it")
+	assert(coroutine.resume(subscription), "it cannot run any more")
+end
+
+function tests.subscription__without_set_nice__is_made()
+	core = nil
+	local px = new_proxy("old")
+	local server = new_server(px, { event_sub = function(self, _, handler)
+		local registry = debug.getregistry()
+		registry[#registry + 1] = coroutine.create(function() end)
+		self.handler = handler
+	end })
+	state_event(server, "RUNNING", "STOPPED")
+	assert(deliver(engine.connect()):find("Server old/s1 is DOWN", 1, true))
+	while engine.log() do end
+end
+
+-- Which sockets are on their way to an address is a question that holds HAProxy's thread for up to milliseconds: with each connect
+-- it was asked, and each alert delayed HTTP by it.
 function tests.connect__while_the_mail_server_is_there__asks_the_kernel_nothing()
 	local asked, up = 0, true
 	local tcp = { settimeout = function() end, connect = function() return up end, close = function() end,
