@@ -1,13 +1,19 @@
 # http.sh - what an HTTP client of the same HAProxy notices of a storm. Sourced by run.sh.
 #
 # Each request runs a Lua action in the state that the sender is in (lua-load), and is answered by HAProxy itself. They come at a
-# constant rate over connections that are kept; what waits behind a halt counts from the time that it should have been sent at. 20,000
-# servers go down meanwhile. Of each sender two percentiles: of the requests while its own storm lasts, and of those of the same
-# time for all, from the command on; a storm that is over soon has fewer requests to be in the way of.
+# constant rate over connections that are kept; what waits behind a halt counts from the time that it should have been sent at.
+# Meanwhile 20,000 alerts are raised: by one command that takes 20,000 servers down, which for HAProxy alone is one long piece of work
+# of one thread; or of 1,000 servers, by 100 commands that take 200 of them down or up, one each 50 ms.
+#
+# Of each sender two percentiles: of the requests while its own storm lasts, and of those of the same time for all, from the
+# command on; a storm that is over soon has fewer requests to be in the way of.
 
 HTTP_RATE=1000
 HTTP_CONNECTIONS=50
-HTTP_SERVERS=20000
+HTTP_ALERTS=20000
+HTTP_GROUPS=5     # of the second case
+HTTP_COMMANDS=100
+HTTP_STEP_MS=50
 HTTP_BEFORE_S=1   # of requests before the storm
 HTTP_WINDOW_S=15  # the time of all
 
@@ -20,8 +26,9 @@ http_action() {
 	END
 }
 
+# http_config <sender> <port> <groups> <servers of each>
 http_config() {
-	local head
+	local head i
 
 	head=$(config_head "$1" | sed "s|^global|global\n    lua-load $tmp/action.lua|")
 	printf '%s\n' "$head"
@@ -32,8 +39,10 @@ http_config() {
 	    http-request return status 200 content-type text/plain lf-string "%[var(txn.bench)]"
 	END
 	config_mailers m "$2"
-	config_root root
-	config_backend be m $HTTP_SERVERS root/s0
+	for ((i = 1; i <= $3; i++)); do
+		config_root "root$i"
+		config_backend "be$i" m "$4" "root$i/s0" notice
+	done
 }
 
 # http_latencies <from ms> <to ms>: of the requests due then, us, sorted; one without an answer as 10 s
@@ -41,23 +50,30 @@ http_latencies() {
 	awk -v from="$1" -v to="$2" '$1 >= from * 1000 && $1 < to * 1000 { print $2 == "-" ? 10000000 : $2 }' "$tmp/answers" | sort -g
 }
 
-# http_once <sender|idle>: sets storm_ms, p50, p99 and max (us) of the storm; same50, same99 and same_max of the common time.
+# http_commands <groups> <commands>: takes each group down, then each up, and so on
+http_commands() {
+	seq 0 $(($2 - 1)) | awk -v groups="$1" '{
+		printf "set server root%d/s0 health %s\n", $1 % groups + 1, int($1 / groups) % 2 ? "up" : "down"
+	}'
+}
+
+# http_once <sender|idle> <groups> <commands>: sets storm_ms, p50, p99 and max (us) of the storm; same50, same99 and same_max of the common time.
 http_once() {
-	local sender=$1 last loader
+	local sender=$1 groups=$2 commands=$3 last loader
 	local -a command=("$tmp/http_load" "$tmp/http" $HTTP_RATE $HTTP_CONNECTIONS $((HTTP_BEFORE_S + HTTP_WINDOW_S)))
 
 	tool sink smtp_sink --lenient --log "$tmp/sink.log"
-	http_config "${sender/idle/plugin}" "$port" > "$tmp/cfg"
+	http_config "${sender/idle/plugin}" "$port" "$groups" $((HTTP_ALERTS / commands)) > "$tmp/cfg"
 	haproxy_start
 	"${command[@]}" > "$tmp/answers" &
 	loader=$!
 	sleep $HTTP_BEFORE_S
 	if [ "$sender" = idle ]; then
 		start=$(echo 'show version' | cli | cut -f 1)
-		got=$HTTP_SERVERS last=$((start + HTTP_WINDOW_S * 1000))
+		got=$HTTP_ALERTS last=$((start + HTTP_WINDOW_S * 1000))
 	else
-		storm_raise
-		sink_wait sink $HTTP_SERVERS
+		start=$(http_commands "$groups" "$commands" | "$tmp/pace" "$tmp/cli" $HTTP_STEP_MS | sed -n '1s/\t.*//p')
+		sink_wait sink $HTTP_ALERTS
 	fi
 	wait $loader || exit 1
 	haproxy_end
@@ -79,12 +95,12 @@ http_runs() {
 
 	: > "$tmp/runs"
 	for i in $(seq "$RUNS"); do
-		say "  HTTP beside $1, run $i of $RUNS"
-		http_once "$1"
+		say "  HTTP beside $1, $3 commands, run $i of $RUNS"
+		http_once "$@"
 		for name in $HTTP_COLUMNS; do
 			echo "$name ${!name}" >> "$tmp/runs"
 		done
-		[ "$got" -ge $HTTP_SERVERS ] || say "  $1: not all mails came"
+		[ "$got" -ge $HTTP_ALERTS ] || say "  $1: not all mails came"
 	done
 	for name in $HTTP_COLUMNS; do
 		printf -v "$name" '%s' "$(sed -n "s/^$name //p" "$tmp/runs" | median)"
@@ -95,15 +111,27 @@ http_row() { printf '%-34s %-12s %10s %11s %11s %11s %11s %11s\n' "$@"; }
 
 http_ms() { awk -v us="$1" 'BEGIN { printf "%.2f ms", us / 1000 }'; }
 
-http_table() {
+http_result() {
+	http_row "$1" "$2" "$([ "$2" = idle ] && echo - || echo "$storm_ms ms")" "$(http_ms "$p50")" "$(http_ms "$p99")" \
+		"$(http_ms "$max")" "$(http_ms "$same99")" "$(http_ms "$same999")"
+}
+
+# http_case <what> <groups> <commands>
+http_case() {
 	local sender
 
+	for sender in $SENDERS; do
+		http_runs "$sender" "$2" "$3"
+		http_result "$1" "$sender"
+	done
+}
+
+http_table() {
 	http_action
 	http_row "HTTP latency, $HTTP_RATE requests/s, while" "sender" "storm" "p50" "p99" "max" "p99" "p99.9"
 	http_row "20,000 alerts leave" "" "" "in it" "in it" "in it" "in ${HTTP_WINDOW_S} s" "in ${HTTP_WINDOW_S} s"
-	for sender in idle $SENDERS; do
-		http_runs "$sender"
-		http_row "" "$sender" "$([ "$sender" = idle ] && echo - || echo "$storm_ms ms")" "$(http_ms "$p50")" "$(http_ms "$p99")" \
-			"$(http_ms "$max")" "$(http_ms "$same99")" "$(http_ms "$same999")"
-	done
+	http_runs idle 1 1
+	http_result "" idle
+	http_case "20,000 servers at once" 1 1
+	http_case "1,000 servers, 200 each 50 ms" $HTTP_GROUPS $HTTP_COMMANDS
 }

@@ -55,7 +55,7 @@ config_mailers() {
 	[ -z "${3:-}" ] || printf '    mailer smtp2 127.0.0.1:%s\n' "$3"
 }
 
-# config_backend <name> <mailers> <servers> [tracked]
+# config_backend <name> <mailers> <servers> [tracked [level]]
 config_backend() {
 	cat <<-END
 	backend $1
@@ -63,6 +63,7 @@ config_backend() {
 	    email-alert from haproxy@example.org
 	    email-alert to ops@example.org
 	    email-alert myhostname lb1.example.org
+	    email-alert level ${5:-alert}
 	END
 	seq "$3" | sed "s|.*|    server s& 127.0.0.1:9 ${4:+track $4}|"
 }
