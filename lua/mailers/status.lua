@@ -8,7 +8,7 @@
 
 -- Of the style and the script that stand in status.html; regtests/haproxy/status/run.sh says what they must be.
 local STYLE = "sha256-m1D5U77GsQXoGbQ+HHghUXvXbckjmINe0T6+BLe+7Mg="
-local SCRIPT = "sha256-WUFGSODs4Q7rENLXsN1zfYCiWcE8ElAwwEZ3nRcPYzU="
+local SCRIPT = "sha256-x1ns934/B7LVXTFbvuqGTDL7CBiwIWfI5iqpwvsZHKw="
 
 local SHUT = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 local POLICY = ("%s; style-src '%s'; script-src '%s'; connect-src 'self'; img-src data:; require-trusted-types-for 'script'")

@@ -124,7 +124,7 @@ page__when_a_server_goes_down_and_up__shows_it_by_itself() {
 	start
 	browser_start
 	page_open mailers/
-	js_within 5 '"All servers and mail servers are up"' 'document.getElementById("summary").textContent'
+	js_within 5 '"Nothing is down"' 'document.getElementById("summary").textContent'
 	js_within 5 true 'document.getElementById("down").hidden && document.getElementById("alerts").hidden'
 	js 'window.same = true' > "$TMPDIR/said"
 	down shop/s1
@@ -137,7 +137,7 @@ page__when_a_server_goes_down_and_up__shows_it_by_itself() {
 	js_within $WAIT_S '"1"' 'document.getElementById("f-hour").textContent'
 	js_within $WAIT_S 1 'document.querySelectorAll("#plot rect.accepted:not([height=\"0\"])").length'
 	cli h set server shop/s1 health up
-	js_within $WAIT_S '"All servers and mail servers are up"' 'document.getElementById("summary").textContent'
+	js_within $WAIT_S '"Nothing is down"' 'document.getElementById("summary").textContent'
 	js_within $WAIT_S 2 'document.querySelectorAll("#alerts tbody tr").length'
 	js_within 5 true 'document.getElementById("down").hidden && window.same'
 	no_faults
