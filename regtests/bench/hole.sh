@@ -1,11 +1,12 @@
 # hole.sh - two mail servers, one of them dead: what the other gets. Sourced by run.sh.
 #
 # The living one is 20 ms away. A dead one accepts and says nothing ("mute"), or its listener's queue is full, so that SYNs are
-# dropped. 1,000 servers go down, and when that is over (the dead one is known by then) 200 more alerts follow one by one. In mode
+# dropped. 500 servers go down, and when that is over (the dead one is known by then) 200 more alerts follow one by one. In mode
 # failover the dead one is the first of the order. The settings cut the times, so that the rows take seconds: timeout_connect and
-# timeout_mail 2 s instead of 10; all that waits for a dead mailer for the first time waits that long.
+# timeout_mail 2 s instead of 10. In mode failover the storm waits until the dead one is known to be, for `fall` (3) tries of
+# that length and the pauses between them.
 
-HOLE_SERVERS=1000
+HOLE_SERVERS=500
 
 hole_settings() {
 	cat > "$tmp/settings.lua" <<-END

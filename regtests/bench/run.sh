@@ -2,7 +2,7 @@
 # bench/run.sh - measures the plugin beside HAProxy's native sender and the mailers.lua of HAProxy's source, in
 # one run on one machine, and prints one table with ratios. `make bench` calls it; it decides nothing, it shows.
 #
-#   RUNS=3                 runs of the short cases; the median is shown
+#   RUNS=3                 runs of the short cases; the median is shown. Eight minutes
 #   ROWS="storm paced far http hole"  which cases (all): storms on loopback; alerts beside those at a mute mail server; a mail server
 #                          20 ms away; HTTP beside a storm; one of two mail servers dead
 #   HAPROXY_PROGRAM=/path  another HAProxy (the native sender needs 2.8 to 3.2)

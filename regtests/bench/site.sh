@@ -30,6 +30,7 @@ cli() { "$tmp/pace" "$tmp/cli" 0; }
 load_line() {
 	case $1 in
 	plugin) echo "lua-load $PLUGIN${2:+ $2}" ;;
+	per-thread) echo "lua-load-per-thread $PLUGIN${2:+ $2}" ;;
 	mailers.lua) echo "lua-load $SCRIPT" ;;
 	native) ;;
 	esac

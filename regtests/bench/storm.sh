@@ -57,6 +57,7 @@ storm_table() {
 
 PACED=200        # alerts of the other backend, one every PACE_MS
 PACE_MS=20
+PACED_S=12       # what has not come so long after the last of them counts as undelivered
 MUTED=300        # alerts at the mute mailer
 
 # The delay of each paced alert of backend be: from its command to its mail, in ms, sorted; LIMIT_S for one that did not come.
@@ -70,7 +71,7 @@ paced_delays() {
 # Takes the servers of backend be down, one after the other; sets p50, p99 and missing. <sink> gets the mails.
 paced_run() {
 	seq $PACED | sed 's|.*|set server be/s& health down|' | "$tmp/pace" "$tmp/cli" $PACE_MS > "$tmp/times"
-	sink_wait "$1" "$2" 30
+	sink_wait "$1" "$2" $PACED_S
 	paced_delays "$tmp/times" "$tmp/$1.log" > "$tmp/delays"
 	p50=$(percentile 0.5 < "$tmp/delays")
 	p99=$(percentile 0.99 < "$tmp/delays")
@@ -113,7 +114,7 @@ paced_table() {
 		for mailer in quiet mute; do
 			paced "$sender" "$mailer"
 			[ $mailer = mute ] || quiet=$p99
-			paced_row "one mailer $mailer" "$sender" "$p50 ms" "$([ "$missing" -gt 1 ] && echo '>30000' || echo "$p99") ms" \
+			paced_row "one mailer $mailer" "$sender" "$p50 ms" "$([ "$missing" -gt 1 ] && echo ">$((PACED_S * 1000))" || echo "$p99") ms" \
 				"$missing" "$([ $mailer = mute ] && printf '%+d ms' $((p99 - quiet)) || echo -)"
 		done
 	done
