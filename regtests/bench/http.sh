@@ -18,7 +18,7 @@ HTTP_GROUPS=5     # of the second case
 HTTP_COMMANDS=100
 HTTP_STEP_MS=50
 HTTP_BEFORE_S=1   # of requests before the storm
-HTTP_WINDOW_S=8   # the time of all
+HTTP_WINDOW_S=6   # the time of all
 
 http_action() {
 	cat > "$tmp/action.lua" <<-END

@@ -56,7 +56,7 @@ storm_table() {
 }
 
 PACED=200        # alerts of the other backend, one every PACE_MS
-PACE_MS=20
+PACE_MS=15
 PACED_S=12       # what has not come so long after the last of them counts as undelivered
 MUTED=300        # alerts at the mute mailer
 
@@ -106,6 +106,8 @@ paced() {
 
 paced_row() { printf '%-34s %-12s %12s %12s %12s %14s\n' "$@"; }
 
+paced_ms() { [ "$1" -lt $((LIMIT_S * 1000)) ] && echo "$1 ms" || echo ">$((PACED_S * 1000)) ms"; }
+
 paced_table() {
 	local sender mailer quiet=0
 
@@ -114,8 +116,8 @@ paced_table() {
 		for mailer in quiet mute; do
 			paced "$sender" "$mailer"
 			[ $mailer = mute ] || quiet=$p99
-			paced_row "one mailer $mailer" "$sender" "$p50 ms" "$([ "$missing" -gt 1 ] && echo ">$((PACED_S * 1000))" || echo "$p99") ms" \
-				"$missing" "$([ $mailer = mute ] && printf '%+d ms' $((p99 - quiet)) || echo -)"
+			paced_row "one mailer $mailer" "$sender" "$(paced_ms "$p50")" "$(paced_ms "$p99")" "$missing" \
+				"$([ $mailer = quiet ] || [ "$p99" -ge $((LIMIT_S * 1000)) ] && echo - || printf '%+d ms' $((p99 - quiet)))"
 		done
 	done
 }
