@@ -246,7 +246,7 @@ return function(engine, socket, new_hold, find_servers)
 
 	-- Lets time pass; returns whether there is work.
 	local function tick()
-		local busy = engine.tick()
+		engine.tick()
 		for handle in engine.expired do
 			guarded("cut", cut, handle)
 		end
@@ -255,6 +255,7 @@ return function(engine, socket, new_hold, find_servers)
 		local again = reconcile()
 		dispatch()
 		flush_log()
+		local busy = engine.working() -- what was due a moment ago is open now, and has a deadline
 		hold.tick(busy)
 		return busy or again or unheard > 0
 	end

@@ -44,13 +44,15 @@ return function(engine, socket, tools)
 		end
 		local sock = socket.new(engine)
 		local connected, struck = sock:connect(address), false
-		if connected and wanted then
+		if connected and not current then
 			local since = core.now().sec
 			current = held -- not before: HAProxy sends over its descriptor when it connects
-			sock:receive(1)
+			if wanted then -- asked after that: a release() before it did not see what to close
+				sock:receive(1)
+				struck = current == held and core.now().sec - since < socket.IDLE_S
+			end
 			if current == held then
 				current = nil
-				struck = core.now().sec - since < socket.IDLE_S
 			end
 		end
 		held:close()
@@ -61,9 +63,10 @@ return function(engine, socket, tools)
 	local function serve()
 		tools.hear(bell)
 		while wanted do
+			while bell:pop() do end -- they are heard
 			local connected, struck = keep()
-			if not connected then
-				return -- the next tick rings again
+			if not connected or current then
+				return -- the next tick rings again, or another holds
 			elseif struck and stopping() then
 				drain(true)
 				tools.wake()
@@ -99,7 +102,7 @@ return function(engine, socket, tools)
 
 	-- HAProxy may have ended it.
 	local function replace_holder()
-		unheard = bell:size() > 0 and unheard + 1 or 0
+		unheard = bell:size() > 0 and not current and unheard + 1 or 0
 		if unheard > GRACE_TICKS then
 			unheard = 0
 			engine.note(LEVEL_WARNING, "the task that keeps a stopping process is gone and was replaced")

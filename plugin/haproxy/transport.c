@@ -167,20 +167,32 @@ static int transport_release(lua_State *L)
 	return 0;
 }
 
-/* tick(): lets time pass; true while there is work. */
+/* tick(): lets time pass. */
 static int transport_tick(lua_State *L)
 {
 	uint64_t now = instance_now();
 	struct engine *e = instance_lock();
-	bool busy = false;
 
+	(void)L;
 	if (e) {
 		engine_tick(e, now);
 		cli_tick(e, now);
 		config_tokens(e, now);
-		busy = engine_busy(e) || engine_deadline(e, now) != UINT64_MAX;
 		instance_ticked(now);
 	}
+	instance_unlock();
+	return 0;
+}
+
+/* working(): is there work, or something that waits for its time? After connect() said nil: a connection that may be opened now
+ * is neither.
+ */
+static int transport_working(lua_State *L)
+{
+	uint64_t now = instance_now();
+	const struct engine *e = instance_lock();
+	bool busy = e && (engine_busy(e) || engine_deadline(e, now) != UINT64_MAX);
+
 	instance_unlock();
 	lua_pushboolean(L, busy);
 	return 1;
@@ -309,6 +321,7 @@ void transport_register(lua_State *L)
 		{ "sent", transport_sent },         { "received", transport_received },
 		{ "ended", transport_ended },       { "release", transport_release },
 		{ "tick", transport_tick },         { "expired", transport_expired },
+		{ "working", transport_working },
 		{ "log", transport_log },           { "note", transport_note },
 		{ "shutdown", transport_shutdown }, { "abort", transport_abort },
 		{ "stalled", transport_stalled },   { "likely", transport_likely },

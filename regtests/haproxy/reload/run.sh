@@ -171,6 +171,63 @@ hard_stop__when_no_task_comes_to_log__writes_everything_to_standard_error() {
 	grep -q '^mailers: be/s1 via m1 ' "$TMPDIR/h.out"
 }
 
+# down_and_idle INTER SINK_OPTION...: m1 is down, and what was queued has gone over m2
+down_and_idle() {
+	local inter=$1
+
+	shift
+	with_status
+	sink_start one "$@"
+	sink_start two
+	settings 'mode = "failover", order = { "m1", "m2" },
+		mailers = { m1 = { tls = "none", fall = 1, inter = "'"$inter"'", timeout_connect = "300ms" }, m2 = { tls = "none" } }'
+	# shellcheck disable=SC2154
+	haproxy_start h < <(config 1 one; echo "mailer m2 127.0.0.1:$two_port")
+	[ $# != 0 ] || sinkctl one close-listener
+	down 1 1
+	until_true $WAIT_S second_is_all_that_works || fail "$(cli h show mailers)"
+}
+
+second_is_all_that_works() {
+	cli h show mailers | grep -q '^m1 .* DOWN *0 *0 ' && [ "$(sinkctl two get mails)" = 1 ]
+}
+
+# Seconds since the last error, which is that of the last probe.
+probed() { cli h show mailers | sed -En 's/^m1 .* ([0-9]+)s (timeout|connection closed) at connect$/\1/p'; }
+
+probed_anew() { [ "$(probed)" -lt "$1" ] 2> /dev/null; }
+
+# A bug: after the first probe with nothing queued the time stood still, and at each one a holder was left behind with its
+# socket: the process stayed for a quarter of an hour.
+soft_stop__a_mailer_that_is_down_and_nothing_queued__goes_at_once() {
+	local i before
+
+	down_and_idle 4s
+	before=$(($(descriptors) + 3)) # those of a hold
+	for i in 1 2; do # after each a task may be found missing
+		until_true $WAIT_S probed_anew 2 || fail "no probe: $(cli h show mailers)"
+		same_within $WAIT_S 3 probed
+	done
+	! grep 'gone and was replaced' "$TMPDIR/h.out" || fail "its task is not gone"
+	[ "$(descriptors)" -le $before ] || fail "$(descriptors) sockets, $before are enough"
+	WAIT_S=5 stop_and_wait
+	ended_well
+}
+
+# The same bug: nobody cut a probe of a server that does not answer.
+soft_stop__a_mailer_that_is_mute_and_nothing_queued__goes_at_once() {
+	local i
+
+	down_and_idle 2s --no-accept
+	for i in 1 2; do
+		until_true $WAIT_S probed_anew 1 || fail "no probe: $(cli h show mailers)"
+		same_within $WAIT_S 1 probed
+	done
+	# 2.8.0 keeps the socket for as long as a connect may take
+	WAIT_S=$((haproxy_version < 300 ? 40 : 5)) stop_and_wait
+	ended_well
+}
+
 # --- run modes --------------------------------------------------------------------------------------------
 
 # stop_in_mode OPTION...: the log goes over UDP, as a daemon has no other.
