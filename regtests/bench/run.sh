@@ -3,8 +3,9 @@
 # one run on one machine, and prints one table with ratios. `make bench` calls it; it decides nothing, it shows.
 #
 #   RUNS=3                 runs of the short cases; the median is shown. Eight minutes
-#   ROWS="storm paced far http hole"  which cases (all): storms on loopback; alerts beside those at a mute mail server; a mail server
-#                          20 ms away; HTTP beside a storm; one of two mail servers dead
+#   ROWS="storm paced far http hole summary"  which cases (all): storms on loopback; alerts beside those at a mute mail server; a mail server
+#                          20 ms away; HTTP beside a storm; one of two mail servers dead; a rack that goes down and comes up,
+#                          with a summary and without
 #   HAPROXY_PROGRAM=/path  another HAProxy (the native sender needs 2.8 to 3.2)
 #
 # The mails go to smtp_sink on loopback, for the round trip through delay_line (10 ms a way), and to a real Postfix and Exim. CPU
@@ -19,7 +20,7 @@ HAPROXY=${HAPROXY_PROGRAM:-$B/haproxy/3.0-lua5.3/haproxy}
 PLUGIN=$TOP/lua/mailers.lua
 SCRIPT=$B/haproxy/source/examples/lua/mailers.lua
 RUNS=${RUNS:-3}
-ROWS=${ROWS:-storm paced far http hole}
+ROWS=${ROWS:-storm paced far http hole summary}
 LIMIT_S=120      # a case that takes longer is cut
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/bench.XXXXXX") || exit 1
 haproxy_pid='' spool='' mta=''
@@ -41,7 +42,7 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM HUP
 
-for part in site storm far http hole; do
+for part in site storm far http hole summary; do
 	. "$TOP/regtests/bench/$part.sh"
 done
 
