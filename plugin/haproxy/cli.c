@@ -180,6 +180,8 @@ static int cli_test(lua_State *L)
 	luaL_setmetatable(L, CLI_TEST_METATABLE);
 	e = instance_lock();
 	place = e ? cli_test_find(0) : NULL;
+	if (place && !engine_busy(e))
+		instance_ticked(now); /* as for an alert: nobody ticks an idle engine */
 	if (place)
 		*id = engine_test_begin(e, proxy, mailer, NULL, NULL, now, reason);
 	if (*id) {

@@ -88,7 +88,8 @@ void instance_ticked(uint64_t now_ms)
 
 bool instance_stalled(uint64_t now_ms, uint64_t limit_ms)
 {
-	return instance.engine && engine_busy(instance.engine) && now_ms - instance.ticked_ms > limit_ms;
+	/* <now_ms> may be from before the lock, and another thread's tick after it. */
+	return instance.engine && engine_busy(instance.engine) && now_ms > instance.ticked_ms + limit_ms;
 }
 
 bool instance_has_ticked(void)

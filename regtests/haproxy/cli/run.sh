@@ -216,6 +216,21 @@ test__of_a_mailer__prints_each_step() {
 	grep -qi '^Subject: .*test' "$TMPDIR/mails/"* || fail "it does not say that it is a test: $(head -n 20 "$TMPDIR/mails/"*)"
 }
 
+QUIET_S=6 # longer than the tasks may be still while there is work
+
+# A bug: the time without work was taken for a stall, each test said that the tasks were gone and started new ones.
+test__after_a_quiet_time__starts_no_tasks() {
+	haproxy_may_follow || return 0
+	settings='commands = true'
+	sink_start s
+	start s
+	down s
+	sinkctl s wait mails 1 $WAIT_S > "$TMPDIR/waited"
+	sleep $QUIET_S # no wait for anything: the time is what is tested
+	cli h$THREADS mailers test s | grep -q '^test: accepted$' || fail "$(cli h mailers test s)"
+	! grep 'tasks .* are gone' "$TMPDIR/h.out" || fail "they are not"
+}
+
 test__of_a_mailer_that_refuses__prints_its_answer() {
 	haproxy_may_follow || return 0
 	settings='commands = true'
