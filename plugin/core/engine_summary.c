@@ -10,7 +10,8 @@
  * A batch may have alerts of several proxies, when its template does not name them: then their routes are joined
  * (queue_route_join()), as far as they lead over the same mailers. Its key has sender and recipients too, as one mail
  * has one From and To; all its mails have one clock. An alert for which there is no memory, or that is raised at the
- * end of the process, goes at once and alone.
+ * end of the process, goes at once and alone. As a batch refers to its alerts, also to those that the queue has
+ * dropped at a bound, no more are held than half of what a route may have: then all go.
  *
  * Called by engine.c, engine_drain.c and engine_command.c.
  */
@@ -67,6 +68,8 @@ void engine_summary_add(struct engine *e, struct engine_proxy *p, struct queue_a
 
 	if (!p->summary.wait_ms || engine_draining(e))
 		return;
+	if (batch_set_items(e->batches) >= e->limits.alerts / 2)
+		engine_summary_flush(e);
 	engine_summary_key(p, alert, &key);
 	if (!buffer_error(&key) &&
 	    !batch_set_add(e->batches, &settings, key.data, "", alert, strlen(alert->text), now_ms)) {

@@ -222,7 +222,8 @@ static void summary__batch_of_several_proxies__is_one_mail(void **state)
 	for (i = 0; i < 2; i++) {
 		const char *rcpt = i ? "a@example.com" : "b@example.com";
 
-		assert_int_equal(peer_took(p, "mx1:25", rcpt, "10 alerts in 5 groups: 10 state changes, 0 check reports"), 1);
+		assert_int_equal(peer_took(p, "mx1:25", rcpt, "10 alerts in 5 groups: 10 state changes, 0 check reports"),
+		                 1);
 		assert_int_equal(peer_took(p, "mx2:25", rcpt, "4 alerts in 2 groups: 4 state changes, 0 check reports"), 1);
 		assert_int_equal(peer_took(p, "mx1:25", rcpt, "2 alerts in 1 group: 2 state changes, 0 check reports"), 3);
 	}
@@ -248,9 +249,9 @@ static void summary__subject__names_proxies_while_they_fit(void **state)
 	}
 	peer_finish(p);
 	assert_int_equal(p->nmails, 1);
-	assert_non_null(strstr(p->last, "\r\nSubject: [HAProxy Alert] 80 alerts: 60 servers down, 20 up (backend0, backend1, backend2, "
-	                                "backend3, backend4, backend5, backend6, backend7, backend8, backend9, backend10 and 29 "
-	                                "more)\r\n"));
+	assert_non_null(strstr(p->last, "\r\nSubject: [HAProxy Alert] 80 alerts: 60 servers down, 20 up (backend0, "
+	                                "backend1, backend2, backend3, backend4, backend5, backend6, backend7, "
+	                                "backend8, backend9, backend10 and 29 more)\r\n"));
 	peer_free(p);
 }
 
@@ -403,6 +404,30 @@ static void summary__flush__leaves_at_once(void **state)
 	peer_run(p);
 	assert_int_equal(p->nmails, 1);
 	assert_int_equal(peer_stats(p).folded, 6);
+	peer_free(p);
+}
+
+/* Each server is a batch of its own, so that none is full. */
+static void summary__half_as_many_held_as_a_route_may_have__all_go(void **state)
+{
+	const struct engine_settings settings = { .token = "token", .limits = { .alerts = 100, .bytes = 1u << 20 } };
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be;
+	int i;
+
+	(void)state;
+	engine_free(p->engine);
+	p->engine = engine_new(&settings);
+	p->proxy.summary = (struct engine_summary_settings){ 30000, 300000, false, "%{server}", NULL };
+	be = summed(p, "rack", "a@example.com");
+	for (i = 0; i < 50; i++)
+		tell(p, be, i, ALERT_CHANGE_DOWN);
+	assert_int_equal(p->nmails, 0);
+	tell(p, be, 50, ALERT_CHANGE_DOWN);
+	assert_int_equal(p->nmails, 50);
+	assert_int_equal(peer_stats(p).queued, 1);
+	peer_finish(p);
+	assert_int_equal(peer_stats(p).accepted, 51);
 	peer_free(p);
 }
 
@@ -678,6 +703,7 @@ int main(void)
 		cmocka_unit_test(summary__drain__leaves_at_once),
 		cmocka_unit_test(summary__abandoned__each_alert_is_told),
 		cmocka_unit_test(summary__flush__leaves_at_once),
+		cmocka_unit_test(summary__half_as_many_held_as_a_route_may_have__all_go),
 		cmocka_unit_test(summary__too_old__is_given_up_as_any),
 		cmocka_unit_test(summary__limit__sums_up_too),
 		cmocka_unit_test(summary__memory_fails__nothing_is_lost_but_what_was_not_queued),
