@@ -154,7 +154,7 @@ far() {
 
 	shift
 	for i in $(seq "$runs"); do
-		say "  20 ms away: $*, run $i of $runs"
+		say "20 ms away: $*, run $i of $runs"
 		far_once "$@"
 		rates+=("$rate") cpus+=("$cpu")
 	done

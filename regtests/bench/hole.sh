@@ -69,7 +69,7 @@ hole_table() {
 	hole_row "over the living one:" "" "of a storm" "in it" "in it" "one by one" "" "of those"
 	for mode in all failover; do
 		for dead in none mute dropped; do
-			say "  two mailers, $mode, dead: $dead"
+			say "two mailers, $mode, dead: $dead"
 			hole_once $mode $dead
 			hole_row "dead: $dead" "$mode" "$(rate_text "$rate")" "$storm50 ms" "$storm99 ms" "$p50 ms" "$p99 ms" "$missing"
 		done

@@ -8,7 +8,7 @@
 #
 # All servers of a storm track one server, so that one command takes all of them down in the same instant (storm_raise).
 
-say() { printf '%s\n' "$*" >&2; }
+say() { printf '%4d s  %s\n' $SECONDS "$*" >&2; }
 
 tool() {
 	local name=$1 program=$2
@@ -22,7 +22,9 @@ tool_end() { "$TOOLS/sinkctl" "$tmp/$1.ctl" quit >/dev/null; rm -f "$tmp/$1.ctl"
 tool_get() { "$TOOLS/sinkctl" "$tmp/$1.ctl" get "$2"; }
 
 # Waits for so many mails at a sink; $got is how many came. A mail too many is as wrong as one too few, but it is the tests' to see.
-sink_wait() { got=$("$TOOLS/sinkctl" "$tmp/$1.ctl" wait mails "$2" "${3:-$LIMIT_S}" 2>/dev/null) || got=0; }
+sink_wait() {
+	got=$("$TOOLS/sinkctl" "$tmp/$1.ctl" wait mails "$2" "${3:-$LIMIT_S}" 2>/dev/null) || got=$(tool_get "$1" mails)
+}
 
 cli() { "$tmp/pace" "$tmp/cli" 0; }
 

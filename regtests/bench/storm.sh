@@ -25,7 +25,7 @@ storm() {
 
 	shift
 	for i in $(seq "$runs"); do
-		say "  $*, run $i of $runs"
+		say "$*, run $i of $runs"
 		storm_once "$@"
 		rates+=("$rate") cpus+=("$cpu") peaks+=("$peak")
 	done
@@ -82,7 +82,7 @@ paced_run() {
 paced() {
 	local sender=$1 mailer=$2 sink_port
 
-	say "  $sender, other mailer $mailer"
+	say "$sender, other mailer $mailer"
 	tool sink smtp_sink --lenient --log "$tmp/sink.log"
 	sink_port=$port
 	tool mute smtp_sink --rule "greeting mute"

@@ -52,7 +52,7 @@ summary_case() {
 
 	shift
 	for i in $(seq "$RUNS"); do
-		say "  rack outage, $name, $1, run $i of $RUNS"
+		say "rack outage, $name, $1, run $i of $RUNS"
 		summary_once "$@"
 		cpus+=("$cpu")
 	done

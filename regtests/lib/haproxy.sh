@@ -64,15 +64,28 @@ apt_with() {
 
 private_apt() { apt_with "$dir/apt/sources.list" "$@"; }
 
+# source_download [OPTION]: what `apt-get source` brings, into an empty new/.
+source_download() {
+	rm -rf "$dir/new" && mkdir -p "$dir/new/source"
+	(cd "$dir/new" && private_apt apt-get -q source --download-only "$@" haproxy >> "$log" 2>&1)
+}
+
+# A mirror may lack Debian's part of a package whose index it has. HAProxy's own tar file is enough then: that part is
+# packaging, and fixes that came after the release.
 source_get() {
 	[ -d "$dir/source" ] && return 0
 	apt_setup
 	say GET "haproxy, Debian 13's source package"
-	rm -rf "$dir/new" && mkdir -p "$dir/new"
-	(cd "$dir/new" && private_apt apt-get -q source --download-only haproxy >> "$log" 2>&1) ||
+	if source_download; then
+		rmdir "$dir/new/source" && dpkg-source --extract "$dir"/new/haproxy_*.dsc "$dir/new/source" >> "$log" 2>&1 ||
+			die "could not unpack the source package"
+	elif source_download --tar-only; then
+		say GET "the mirror has no whole package: HAProxy's own source, without Debian's patches"
+		tar -xf "$dir"/new/haproxy_*.orig.tar.* -C "$dir/new/source" --strip-components=1 >> "$log" 2>&1 ||
+			die "could not unpack HAProxy's source"
+	else
 		die "could not download the source package"
-	dpkg-source --extract "$dir"/new/haproxy_*.dsc "$dir/new/source" >> "$log" 2>&1 ||
-		die "could not unpack the source package"
+	fi
 	mv "$dir/new/source" "$dir/source"
 	rm -rf "$dir/new"
 }
