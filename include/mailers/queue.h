@@ -132,18 +132,27 @@ void queue_free(struct queue *q);
 
 void queue_ring_init(struct queue_ring *ring);
 
-/* A route with copies of <nrcpt> (1 or more) recipients. Its ready lanes wait in rings[0], but a lane
- * whose head is pinned in that one of the <nrings> (1 to QUEUE_RINGS_MAX) rings. Rings must outlive the
- * queue's use. <owner> is handed back by queue_route_owner(). It lives as long as the queue, or until
- * queue_route_free(); NULL without memory, or with an <nrings> out of its range.
+/* A route to <nrcpt> (1 to QUEUE_RCPT_MAX) recipients. Its ready lanes wait in rings[0], but a lane
+ * whose head is pinned in that one of the <nrings> (1 to QUEUE_RINGS_MAX) rings. Rings, and the array of
+ * recipients with its texts, are the caller's and must outlive the queue's use. <owner> is handed back by
+ * queue_route_owner(). It lives as long as the queue, or until queue_route_free(); NULL without memory, or with
+ * an <nrings> or <nrcpt> out of its range.
+ *
+ * The caller may put another text in the place of a recipient for whom nothing waits (queue_route_waits()), and
+ * say with queue_route_grow() that the array has more of them now.
  */
 #define QUEUE_RINGS_MAX 129
+#define QUEUE_RCPT_MAX  100
 struct queue_route *queue_route_new(struct queue *q, struct queue_ring *const *rings, size_t nrings,
                                     void *owner, const char *const *rcpt, size_t nrcpt,
                                     const struct queue_limits *limits);
 /* Frees a route, and the alerts that wait in it; nothing of it may be in flight. NULL is a no-op. */
 void queue_route_free(struct queue *q, struct queue_route *route);
 void *queue_route_owner(const struct queue_route *route);
+/* Alerts that wait for recipient <i>, in flight included. */
+unsigned queue_route_waits(const struct queue_route *route, size_t i);
+/* From now on it has <nrcpt> recipients: no fewer than before, QUEUE_RCPT_MAX at the most. */
+void queue_route_grow(struct queue_route *route, size_t nrcpt);
 /* From now on a fold of a batch takes the alerts of both routes, and of those that <other> is joined with, for one
  * recipient by its text. <route> was joined with none, and has the same rings.
  */

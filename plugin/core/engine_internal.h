@@ -4,6 +4,7 @@
  *   engine.c          what a host sees: raising, time, counters
  *   engine_proxy.c    proxies and their mailers, as they are set up
  *   engine_rule.c     rules and templates of a proxy
+ *   engine_rcpt.c     its recipients, those that come later too
  *   engine_explain.c  what would become of an alert
  *   engine_group.c    mailers that stand in for each other
  *   engine_slot.c     the table of connections: which is opened next, and the bytes of each
@@ -89,7 +90,7 @@ struct engine_proxy {
 	char *from, *to;            /* header values */
 	char *sender;               /* reverse-path */
 	char **rcpt;                /* of `email-alert to`, then of its rules */
-	size_t nrcpt, nown;         /* nown: of `email-alert to` */
+	size_t nrcpt, nown, nfixed; /* nown: of `email-alert to`; nfixed: of its rules too */
 	const char *subject, *body; /* templates; NULL: none */
 	const struct rule *rules;
 	size_t nrules;
@@ -254,6 +255,14 @@ enum mailers_error engine_rule_decide(const struct engine_proxy *p, const struct
                                       struct engine_decision *d);
 void engine_rule_end(struct engine_decision *d);
 
+/* engine_rcpt.c. The place of <address> among the recipients of <p>; -1: none. */
+int engine_rcpt_find(const struct engine_proxy *p, const char *address);
+/* The same, made if it is new: it takes the place of one that is neither the proxy's nor a rule's, and for whom nothing
+ * waits, nor is to wait (<taken>). -1 with an <error>: NOMEM, or BOUND when all SMTP_CLIENT_RCPT_MAX are in use.
+ */
+int engine_rcpt_place(struct engine *e, struct engine_proxy *p, const char *address, const bool *taken, uint64_t now_ms,
+                      enum mailers_error *error);
+
 /* engine_group.c. The group of these mailers in this order, made if it is new; NULL without memory. */
 struct engine_group *engine_group_get(struct engine *e, const struct engine_member *members, size_t n);
 /* To be called whenever a mailer became usable or ceased to be: decides from which rings each takes. */
@@ -358,11 +367,12 @@ void engine_test_run(struct engine *e, struct connection *c, uint64_t now_ms);
 void engine_test_closed(struct engine *e, struct engine_test_leg *leg);
 void engine_test_free_all(struct engine *e);
 
-/* engine_limit.c. The limit on <rcpt> over the mailer or list of <ring>, for <mails> at the most, made if
- * it is new; NULL without memory.
+/* engine_limit.c. The limit on <rcpt> over the mailer or list of <ring>, for <mails> in <per_ms> at the most, made if
+ * it is new; NULL without memory. It is kept until it was released as often.
  */
 struct engine_limit *engine_limit_get(struct engine *e, const struct queue_ring *ring, const char *rcpt,
-                                      size_t mails);
+                                      size_t mails, uint32_t per_ms, uint64_t now_ms);
+void engine_limit_release(struct engine_limit *l);
 /* When a mail may go; not after <now_ms>: now. If it may not, the next ones are to be folds. */
 uint64_t engine_limit_asks(struct engine_limit *l, size_t mails, uint32_t per_ms, uint64_t now_ms);
 bool engine_limit_folds(const struct engine_limit *l);

@@ -7,7 +7,8 @@
  * What is over it waits (QUEUE_HELD) until the window opens; from then on the mails of that recipient are
  * folds, until one has taken up all that waits.
  *
- * Called by flight.c, and by engine_route.c at the start. After that nothing here allocates.
+ * Called by flight.c, by engine_route.c at the start, and by engine_rcpt.c for recipients that come later. One that no
+ * route has any more is kept until its mails are out of the window, as its recipient may come again.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,8 @@
 
 struct engine_limit {
 	struct engine_limit *next;
+	unsigned refs;                 /* routes that have it */
+	uint32_t per_ms;               /* the longest <per> of its routes */
 	const struct queue_ring *ring; /* of the mailer or list */
 	char *rcpt;
 	bool folding;                  /* more waits than may be sent */
@@ -26,15 +29,35 @@ struct engine_limit {
 	uint64_t *times;
 };
 
+static void engine_limit_end(struct engine_limit *l)
+{
+	free(l->times);
+	free(l->rcpt);
+	free(l);
+}
+
 void engine_limit_free(struct engine *e)
 {
 	struct engine_limit *l, *next;
 
 	for (l = e->limited; l; l = next) {
 		next = l->next;
-		free(l->times);
-		free(l->rcpt);
-		free(l);
+		engine_limit_end(l);
+	}
+}
+
+/* Frees those that nobody has and that would let every mail pass. */
+static void engine_limit_sweep(struct engine *e, uint64_t now_ms)
+{
+	struct engine_limit **at = &e->limited, *l;
+
+	while ((l = *at)) {
+		if (l->refs || (l->count && l->times[(l->first + l->count - 1) % l->size] + l->per_ms > now_ms)) {
+			at = &l->next;
+			continue;
+		}
+		*at = l->next;
+		engine_limit_end(l);
 	}
 }
 
@@ -76,15 +99,27 @@ static bool engine_limit_reserve(struct engine_limit *l, size_t mails)
 }
 
 struct engine_limit *engine_limit_get(struct engine *e, const struct queue_ring *ring, const char *rcpt,
-                                      size_t mails)
+                                      size_t mails, uint32_t per_ms, uint64_t now_ms)
 {
 	struct engine_limit *l;
 
 	for (l = e->limited; l && (l->ring != ring || strcmp(l->rcpt, rcpt)); l = l->next)
 		;
-	if (!l)
+	if (!l) {
+		engine_limit_sweep(e, now_ms);
 		l = engine_limit_new(e, ring, rcpt);
-	return l && engine_limit_reserve(l, mails) ? l : NULL;
+	}
+	if (!l || !engine_limit_reserve(l, mails))
+		return NULL;
+	l->refs++;
+	if (per_ms > l->per_ms)
+		l->per_ms = per_ms;
+	return l;
+}
+
+void engine_limit_release(struct engine_limit *l)
+{
+	l->refs--;
 }
 
 /* When a mail may go, with at most <mails> in <per_ms>; not after <now_ms>: now. */

@@ -22,9 +22,9 @@ static bool engine_route_limit(struct engine *e, struct engine_route *r, const s
 
 	if (!p->limit_mails)
 		return true;
-	r->limits = calloc(p->nrcpt, sizeof(struct engine_limit *));
+	r->limits = calloc(SMTP_CLIENT_RCPT_MAX, sizeof(struct engine_limit *)); /* there may be more later */
 	for (i = 0; r->limits && i < p->nrcpt; i++) {
-		r->limits[i] = engine_limit_get(e, ring, p->rcpt[i], p->limit_mails);
+		r->limits[i] = engine_limit_get(e, ring, p->rcpt[i], p->limit_mails, p->limit_per_ms, 0);
 		if (!r->limits[i])
 			return false;
 	}
@@ -52,7 +52,7 @@ bool engine_route_new(struct engine *e, struct engine_proxy *proxy, struct engin
 		rings[nrings++] = &group->turns[(i + 1) % n].ring;
 	if (engine_route_limit(e, r, rings[0]))
 		r->queue = queue_route_new(e->queue, rings, nrings, r, (const char *const *)proxy->rcpt, proxy->nrcpt,
-		                           &e->limits);
+		                           &e->limits); /* the proxy goes after the queue */
 	if (!r->queue) {
 		free(r->limits);
 		free(r);

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <mailers/mailbox.h>
 
@@ -18,24 +17,14 @@
 
 /* --- at the start --- */
 
-static bool engine_rule_same_address(const char *a, const char *b)
-{
-	const char *at = strrchr(a, '@');
-	size_t local = at ? (size_t)(at - a) : strlen(a);
-
-	return !strncmp(a, b, local) && !strcasecmp(a + local, b + local);
-}
-
 /* The place of <address> among the recipients of <p>, which takes it over if it is new; -1 without memory or place. */
 static int engine_rule_recipient(struct engine_proxy *p, char **address)
 {
+	int i = engine_rcpt_find(p, *address);
 	char **more;
-	size_t i;
 
-	for (i = 0; i < p->nrcpt; i++) {
-		if (engine_rule_same_address(p->rcpt[i], *address))
-			return (int)i;
-	}
+	if (i >= 0)
+		return i;
 	if (p->nrcpt == SMTP_CLIENT_RCPT_MAX)
 		return -1;
 	more = realloc(p->rcpt, (p->nrcpt + 1) * sizeof(*more));

@@ -33,9 +33,9 @@ struct queue_route *queue_route_new(struct queue *q, struct queue_ring *const *r
 	struct queue_route *r;
 	size_t i;
 
-	if (!nrings || nrings > QUEUE_RINGS_MAX)
+	if (!nrings || nrings > QUEUE_RINGS_MAX || !nrcpt || nrcpt > QUEUE_RCPT_MAX)
 		return NULL;
-	r = calloc(1, sizeof(*r) + nrings * sizeof(r->pools[0]) + nrcpt * sizeof(*r->rcpt));
+	r = calloc(1, sizeof(*r) + nrings * sizeof(r->pools[0]));
 	if (!r)
 		return NULL;
 	for (i = 0; i < QUEUE_KINDS; i++) {
@@ -52,24 +52,20 @@ struct queue_route *queue_route_new(struct queue *q, struct queue_ring *const *r
 	r->npools = nrings;
 	r->owner = owner;
 	r->limits = *limits;
-	r->rcpt = (char **)(void *)&r->pools[nrings];
-	for (i = 0; i < nrcpt; i++) {
-		size_t size = strlen(rcpt[i]) + 1;
-
-		r->rcpt[i] = malloc(size);
-		if (!r->rcpt[i])
-			goto no_memory;
-		memcpy(r->rcpt[i], rcpt[i], size);
-		r->nrcpt++;
-	}
+	r->rcpt = rcpt;
+	r->nrcpt = nrcpt;
 	list_append(&q->routes, &r->in_queue);
 	return r;
+}
 
-no_memory:
-	while (i--)
-		free(r->rcpt[i]);
-	free(r);
-	return NULL;
+unsigned queue_route_waits(const struct queue_route *route, size_t i)
+{
+	return route->waits[i];
+}
+
+void queue_route_grow(struct queue_route *route, size_t nrcpt)
+{
+	route->nrcpt = nrcpt;
 }
 
 void queue_route_join(struct queue_route *route, struct queue_route *other)
@@ -220,6 +216,7 @@ void queue_item_done(struct queue *q, struct queue_item *item)
 	list_remove(&item->in_lane);
 	item->state = ITEM_DONE;
 	item->delivery->left--;
+	lane->route->waits[lane->rcpt]--;
 	if (!head)
 		return;
 	if (list_empty(&lane->items)) {
@@ -385,6 +382,7 @@ enum mailers_error queue_add_some(struct queue *q, struct queue_route *route, st
 		if (!lane)
 			continue;
 		list_append(&lane->items, &d->items[i].in_lane);
+		route->waits[i]++;
 		if (lane->state == LANE_EMPTY)
 			queue_lane_go_on(q, lane);
 	}
@@ -465,8 +463,6 @@ static void queue_route_destroy(struct queue_route *r)
 			free(d);
 		}
 	}
-	for (i = 0; i < r->nrcpt; i++)
-		free(r->rcpt[i]);
 	list_remove(&r->kin);
 	list_remove(&r->in_queue);
 	free(r);

@@ -73,6 +73,14 @@ static size_t fold_rcpt(const struct queue_route *r, const char *rcpt)
 	return i;
 }
 
+/* The next delivery of <s> that was added when its route had the recipient. */
+static void fold_walk(struct fold_source *s)
+{
+	do {
+		s->next = queue_walk_next(s->route, &s->walk);
+	} while (s->next && s->rcpt >= s->next->nitems);
+}
+
 /* The own route, and for a batch those that it is joined with. False without memory. */
 static bool fold_sources(struct fold *f)
 {
@@ -95,7 +103,7 @@ static bool fold_sources(struct fold *f)
 		*s = (struct fold_source){ .route = r, .rcpt = fold_rcpt(r, rcpt) };
 		if (s->rcpt == r->nrcpt)
 			continue;
-		s->next = queue_walk_next(r, &s->walk);
+		fold_walk(s);
 		f->nsources++;
 	}
 	return true;
@@ -117,7 +125,7 @@ static struct queue_item *fold_next(struct fold *f)
 	if (!first)
 		return NULL;
 	d = first->next;
-	first->next = queue_walk_next(first->route, &first->walk);
+	fold_walk(first);
 	return &d->items[first->rcpt];
 }
 

@@ -52,7 +52,8 @@ struct queue_delivery {
 	size_t bytes;
 	unsigned in_flight, left;  /* items in flight; items not done */
 	unsigned nitems;
-	struct queue_item items[]; /* one a recipient of the route, in its order; of those that it is not for: DONE */
+	/* One a recipient that the route had when it was added, in its order; of those that it is not for: DONE. */
+	struct queue_item items[];
 };
 
 /* A route's deliveries of one kind. All those before <landed> have something in flight: so the search for one
@@ -78,7 +79,8 @@ struct queue_route {
 	struct queue_limits limits;
 	struct queue_route_stats stats; /* oldest_ms is not kept here */
 	size_t npools, nrcpt;
-	char **rcpt;               /* behind the pools */
+	const char *const *rcpt;   /* the caller's */
+	unsigned waits[QUEUE_RCPT_MAX]; /* items of each that are not done */
 	struct queue_pool pools[]; /* one a ring */
 };
 

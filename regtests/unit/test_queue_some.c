@@ -144,6 +144,76 @@ static void queue_some__an_allocation_fails__leaves_no_half(void **state)
 	assert_true(n > 3);
 }
 
+/* Of a route that gets a recipient more, what was added before knows nothing; a place is free when nothing waits for it. */
+static void queue_grow__a_recipient_comes_later__older_alerts_are_not_for_it(void **state)
+{
+	const char *own[3] = { "a@example.com", "b@example.com" };
+	struct queue *q = queue_new();
+	struct queue_envelope *env;
+	struct queue_ring ring;
+	struct queue_route *r;
+
+	(void)state;
+	queue_ring_init(&ring);
+	r = queue_route_new(q, (struct queue_ring *[]){ &ring }, 1, NULL, own, 2, &(struct queue_limits){ 100, 1 << 20 });
+	some(q, r, 1, "one", "ab");
+	own[2] = "c@example.com";
+	queue_route_grow(r, 3);
+	some(q, r, 2, "two", "ac");
+	some(q, r, 3, "three", "c");
+	assert_int_equal(queue_route_waits(r, 0), 2);
+	assert_int_equal(queue_route_waits(r, 1), 1);
+	assert_int_equal(queue_route_waits(r, 2), 2);
+	env = take(q, &ring, "one", 0, 2);
+	settle(q, env, QUEUE_DONE, 0);
+	assert_int_equal(queue_route_waits(r, 1), 0);
+	own[1] = "d@example.com";
+	some(q, r, 1, "four", "b");
+	env = queue_take(q, &ring);
+	assert_int_equal(env->nrcpt, 2);
+	assert_string_equal(env->rcpt[1], "c@example.com");
+	assert_int_equal(queue_fold(q, env, 1, 10, 1000), MAILERS_OK); /* walks over "two" and "three", past those without it */
+	assert_int_equal(env->nalerts, 2);
+	assert_int_equal(queue_route_waits(r, 2), 2);
+	settle(q, env, QUEUE_DONE, 0);
+	assert_int_equal(queue_route_waits(r, 2), 0);
+	env = queue_take(q, &ring);
+	while (env) {
+		assert_string_equal(env->rcpt[0], !strcmp(env->alert->text, "two") ? "a@example.com" : "d@example.com");
+		settle(q, env, QUEUE_DONE, 0);
+		env = queue_take(q, &ring);
+	}
+	assert_int_equal(queue_alerts(q), 0);
+	queue_free(q);
+}
+
+/* A fold of an older alert's lane, for a recipient that the alerts before it did not have. */
+static void queue_grow__a_fold__passes_what_is_older_than_its_recipient(void **state)
+{
+	const char *own[2] = { "a@example.com" };
+	struct queue *q = queue_new();
+	struct queue_envelope *env, *first;
+	struct queue_ring ring;
+	struct queue_route *r;
+
+	(void)state;
+	queue_ring_init(&ring);
+	r = queue_route_new(q, (struct queue_ring *[]){ &ring }, 1, NULL, own, 1, &(struct queue_limits){ 100, 1 << 20 });
+	some(q, r, 1, "old", "a");
+	own[1] = "b@example.com";
+	queue_route_grow(r, 2);
+	some(q, r, 2, "new", "b");
+	some(q, r, 3, "newer", "b");
+	first = queue_take(q, &ring);
+	env = queue_take(q, &ring);
+	assert_int_equal(queue_fold(q, env, 0, 10, 1000), MAILERS_OK);
+	assert_int_equal(env->nalerts, 2);
+	settle(q, env, QUEUE_DONE, 0);
+	settle(q, first, QUEUE_DONE, 0);
+	assert_int_equal(queue_lanes(q), 0);
+	queue_free(q);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -151,6 +221,8 @@ int main(void)
 		cmocka_unit_test(queue_some__a_fold__is_of_the_recipients_own),
 		cmocka_unit_test(queue_some__bounds_and_expiry__count_those_it_is_for),
 		cmocka_unit_test(queue_some__an_allocation_fails__leaves_no_half),
+		cmocka_unit_test(queue_grow__a_recipient_comes_later__older_alerts_are_not_for_it),
+		cmocka_unit_test(queue_grow__a_fold__passes_what_is_older_than_its_recipient),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
