@@ -12,11 +12,14 @@
  *   Content-Type: text/plain; charset=us-ascii      (utf-8 when from, to or text holds a byte above 127)
  *   Content-Transfer-Encoding: 7bit                 (8bit then)
  *   Auto-Submitted: auto-generated
+ *   <headers>                                       (left out without)
  *   empty line, <body> or <text>, empty line
  *
  * Line ends are CRLF only. No byte of a field can start a line: CR, LF and every other control
  * byte but TAB becomes a space; all other bytes are written as they are, in headers too. LF alone ends a line of
  * <body>, where each line is cleaned and broken like <text>.
+ *
+ * The value of a header of <headers> is written as encoded words where it has to be.
  *
  * With <encode> subject and body are ASCII whatever their text: the subject by encoded words where it has to be, and
  * a body with another byte, or with a line that is too long, as quoted-printable (see mime.h); the charset is then
@@ -52,7 +55,15 @@ struct message_fields {
 	const char *subject;    /* NULL: <text>, with the words before it */
 	const char *cc;         /* header value; left out without one */
 	bool encode;            /* the mail is to be ASCII, but for its addresses */
+	const char *headers;    /* more of them: lines "Name: value", each with a LF; names that are none are left out */
 };
+
+#define MESSAGE_NAME_MAX 76 /* bytes of a header's name: RFC 2047 wants a line of its own for a longer one */
+
+/* Why <name>, of <len> bytes, cannot be a header of <headers>: what is wrong with it, NULL if nothing. Those that a
+ * message has anyway, that tell a mail system what to do, or that it writes itself, are not taken.
+ */
+const char *message_header_fault(const char *name, size_t len);
 
 /* Appends the message to <out>, which must be at the start of a line; it ends with <text> or <body>, CRLF CRLF
  * and is not dot-stuffed (that belongs to DATA). A failure, of memory for a scratch line too, is <out>'s

@@ -9,11 +9,13 @@
  */
 #include <stdbool.h>
 #include <string.h>
+#include <strings.h>
 
 #include <mailers/message.h>
 #include <mailers/mime.h>
 
-#define MESSAGE_CHAR_MAX 4 /* bytes of the longest UTF-8 character */
+#define MESSAGE_CHAR_MAX    4 /* bytes of the longest UTF-8 character */
+#define MESSAGE_WORD_COLUMN (MIME_LINE_MAX - 24)
 
 /* The headers that come from fields, in their order; <end> closes the value. */
 static const struct message_header {
@@ -29,6 +31,35 @@ static const struct message_header {
 	{ NULL, 0, NULL, false }, /* the subject */
 	{ "Message-ID: <", offsetof(struct message_fields, message_id), ">", true },
 };
+
+/* A message has one of each of these, or mail systems act on them. What begins with one that ends with '-' is meant too. */
+static const char *const message_reserved[] = {
+	"Apparently-To", "ARC-", "Authentication-Results", "Auto-Submitted", "Bcc", "Cc", "Content-", "Date", "Delivered-To",
+	"Disposition-Notification-To", "DKIM-", "From", "In-Reply-To", "Message-ID", "MIME-Version", "Received", "References",
+	"Resent-", "Return-Path", "Return-Receipt-To", "Sender", "Subject", "To", "X-Original-To",
+};
+
+const char *message_header_fault(const char *name, size_t len)
+{
+	size_t i, n;
+
+	if (!len)
+		return "its name is empty";
+	if (len > MESSAGE_NAME_MAX)
+		return "its name is too long";
+	for (i = 0; i < len; i++) {
+		if (name[i] <= ' ' || name[i] > '~' || name[i] == ':')
+			return "its name has a character that no header's name has";
+	}
+	for (i = 0; i < sizeof(message_reserved) / sizeof(*message_reserved); i++) {
+		const char *r = message_reserved[i];
+
+		n = strlen(r);
+		if ((len == n || (r[n - 1] == '-' && len > n)) && !strncasecmp(name, r, n))
+			return "the mail has it already, or mail systems act on it";
+	}
+	return NULL;
+}
 
 static bool message_is_wsp(char c)
 {
@@ -214,6 +245,43 @@ static void message_put_fields(const struct message_fields *fields, struct buffe
 	}
 }
 
+/* One line of fields->headers, through <line>. */
+static void message_put_own(const char *text, size_t len, struct buffer *line, struct buffer *out)
+{
+	const char *colon = memchr(text, ':', len);
+	size_t name = colon ? (size_t)(colon - text) : len;
+
+	if (!colon || message_header_fault(text, name))
+		return;
+	buffer_clear(line);
+	buffer_add(line, text, name);
+	buffer_puts(line, ": ");
+	for (name++; name < len && message_is_wsp(text[name]); name++)
+		;
+	message_clean(line, text + name, len - name);
+	name = (size_t)(colon - text) + 2;
+	if (buffer_error(line))
+		return;
+	if (!mime_header_needs(line->data + name, line->len - name)) {
+		message_put_header(out, line->data, line->len);
+		return;
+	}
+	buffer_add(out, line->data, name);
+	/* A long name leaves no place for a word beside it. */
+	if (name > MESSAGE_WORD_COLUMN)
+		buffer_puts(out, "\r\n ");
+	mime_header_words(line->data + name, line->len - name, name > MESSAGE_WORD_COLUMN ? 1 : name, out);
+	buffer_puts(out, "\r\n");
+}
+
+static void message_put_more(const struct message_fields *fields, struct buffer *line, struct buffer *out)
+{
+	const char *text = fields->headers ? fields->headers : "", *end;
+
+	for (; *text && (end = strchr(text, '\n')); text = end + 1)
+		message_put_own(text, (size_t)(end - text), line, out);
+}
+
 /* The body, line by line through <line>. */
 static void message_put_lines(const struct message_fields *fields, bool quoted, struct buffer *line,
                               struct buffer *out)
@@ -260,9 +328,10 @@ void message_build(const struct message_fields *fields, struct buffer *out)
 	              "MIME-Version: 1.0\r\n"
 	              "Content-Type: text/plain; charset=%s\r\n"
 	              "Content-Transfer-Encoding: %s\r\n"
-	              "Auto-Submitted: auto-generated\r\n"
-	              "\r\n",
+	              "Auto-Submitted: auto-generated\r\n",
 	              high ? "utf-8" : "us-ascii", encoding);
+	message_put_more(fields, &line, out);
+	buffer_puts(out, "\r\n");
 	message_put_lines(fields, quoted, &line, out);
 	buffer_puts(out, "\r\n");
 end:
