@@ -47,6 +47,10 @@ struct engine_proxy;
 #define ENGINE_SHOW_ALERTS  100        /* of the last alerts the fate is remembered */
 #define ENGINE_MINUTES      60         /* of the last minutes the mails are counted */
 #define ENGINE_OUTAGES      10000      /* servers that are known to be down; more are counted */
+#define ENGINE_ASKED        16         /* alerts about which the host is asked at a time */
+#define ENGINE_ASK_WAIT_MS  60000      /* an alert waits for its turn to be asked about for so long */
+#define ENGINE_ANSWERS      16         /* that the host may make of one alert */
+#define ENGINE_HEADERS_MAX  8192       /* bytes of the headers that an answer adds */
 #define ENGINE_REASON_MAX   768        /* holds every reason uncut: MAILBOX_REASON_SIZE, a name, a key */
 
 struct engine_settings {
@@ -87,6 +91,8 @@ struct engine_proxy_settings {
 	const char *subject, *body; /* templates; NULL: the legacy ones */
 	const struct rule *rules;
 	size_t nrules;          /* up to RULE_MAX */
+	uint32_t ask_ms;        /* not 0: the host is asked about each alert, and answers in so long; see engine_ask() */
+	bool ask_batch;         /* its answers tell the batch: summary.batch only says which proxies may share one */
 };
 
 /* An alert as engine_raise_alert() takes it. */
@@ -127,7 +133,7 @@ enum mailers_error engine_proxy_mailer(struct engine *e, struct engine_proxy *pr
 enum mailers_error engine_proxy_ready(struct engine *e, struct engine_proxy *proxy, char *reason);
 /* Would an alert of <level> be mailed? */
 bool engine_proxy_wants(const struct engine_proxy *proxy, enum alert_level level);
-/* Has it templates, of its own or of a rule? If not, engine_alert.values are not looked at. */
+/* Has it templates, of its own or of a rule, or is the host asked? If not, engine_alert.values are not looked at. */
 bool engine_proxy_renders(const struct engine_proxy *proxy);
 const char *engine_proxy_name(const struct engine_proxy *proxy);
 
@@ -257,6 +263,37 @@ void engine_metrics(const struct engine *e, struct buffer *out, uint64_t now_ms)
 #define ENGINE_STATUS_DOWN  200 /* servers that are down, the last of them; the count is of all */
 #define ENGINE_STATUS_TEXT  400 /* bytes of an alert's text */
 void engine_status_json(const struct engine *e, struct buffer *out, uint64_t now_ms);
+
+/* --- alerts about which the host is asked (engine_ask.c, engine_answer.c) --- */
+
+/* An alert of a proxy with <ask_ms> waits until the host has said what becomes of it, which is final: the rules come before.
+ * Those of one server are asked about one after the other, so that their order stays; those of others at the same
+ * time, ENGINE_ASKED at the most. One about which nothing is said in time, that is over a bound of what waits (the engine's
+ * limits), that waits for its turn for longer than ENGINE_ASK_WAIT_MS, or whose answer is no good, goes as its rules say;
+ * that is logged.
+ *
+ *   wait: engine_ask() -> asked: engine_answer(), engine_answer_failed(), or its time is over
+ *
+ * Fields go to and fro as runs of "name\0value\0". A question has those of template.h that are not empty, and
+ * subject, body, to, cc and mailer (one of each of them) as they would be without the host. An answer has the same, one of which
+ * is missing is empty; subject, body and text are then as without the host, cc is none, mailer all. It may have
+ * header ("Name: value", see message.h) any number of times, and batch.
+ */
+/* Appends the next question to <out>. Returns its number, which is never used again; 0 when there is none now: ask again
+ * after a raise, an answer or a tick.
+ */
+uint64_t engine_ask(struct engine *e, struct buffer *out, uint64_t now_ms);
+/* The alert of question <id> becomes <n> (0: none; ENGINE_ANSWERS at the most) others. OK; STATE: nobody waits for the
+ * answer any more, which is no fault; SYNTAX, BOUND: it is no good; NOMEM.
+ */
+enum mailers_error engine_answer(struct engine *e, uint64_t id, const struct buffer *answers, size_t n,
+                                 uint64_t now_ms);
+/* There is no answer. <why> is logged, and may hold any byte. */
+void engine_answer_failed(struct engine *e, uint64_t id, const char *why, uint64_t now_ms);
+/* Does anybody still wait for the answer to question <id>? */
+bool engine_asked(const struct engine *e, uint64_t id);
+/* Whether the host can be asked. If not, all alerts go at once. */
+void engine_ask_able(struct engine *e, bool able, uint64_t now_ms);
 
 /* --- what would become of an alert (engine_explain.c) --- */
 

@@ -68,7 +68,7 @@ struct queue_alert {
 	char date[QUEUE_DATE_MAX]; /* RFC 5322 date of the event */
 	const char *name;          /* "proxy/server", for logs */
 	const char *text;          /* text of the mail */
-	const char *subject, *body, *to, *cc; /* as in queue_mail; in this object, too */
+	const char *subject, *body, *to, *cc, *headers; /* as in queue_mail; in this object, too */
 	size_t size;               /* bytes of this object */
 	unsigned nrcpt;            /* recipients on each of its routes; the caller's, who may read it */
 };
@@ -77,6 +77,7 @@ struct queue_alert {
 struct queue_mail {
 	const char *subject, *body;
 	const char *to, *cc;       /* header values */
+	const char *headers;       /* lines, see message.h */
 };
 
 /* A ring: the routes that have a ready lane for a mailer, or for a group. */

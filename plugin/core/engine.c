@@ -35,6 +35,7 @@ struct engine *engine_new(const struct engine_settings *settings)
 	e->max_age_ms = settings->max_age_ms ? settings->max_age_ms : ENGINE_MAX_AGE_MS;
 	e->expiry_ms = UINT64_MAX;
 	list_init(&e->outages.list);
+	engine_ask_init(e);
 	e->queue = queue_new();
 	e->batches = batch_set_new();
 	e->token = engine_copy(settings->token);
@@ -55,6 +56,7 @@ void engine_free(struct engine *e)
 	engine_slot_free(e);
 	engine_test_free_all(e);
 	engine_record_free(e);
+	engine_ask_free(e);
 	engine_summary_free(e);
 	engine_outage_free(e);
 	queue_free(e->queue);
@@ -124,9 +126,8 @@ static bool engine_raise_over(const struct engine_route *r, const struct engine_
 	return false;
 }
 
-/* Queues what was decided. */
-static enum mailers_error engine_raise_decided(struct engine *e, struct engine_proxy *proxy, const struct engine_alert *a,
-                                               const struct engine_decision *d, bool memory, uint64_t now_ms)
+enum mailers_error engine_raise_decided(struct engine *e, struct engine_proxy *proxy, const struct engine_alert *a,
+                                        const struct engine_decision *d, bool memory, uint64_t now_ms)
 {
 	enum mailers_error error, worst = MAILERS_OK;
 	struct queue_alert *alert = NULL;
@@ -138,7 +139,7 @@ static enum mailers_error engine_raise_decided(struct engine *e, struct engine_p
 	if (alert) {
 		alert->nrcpt = (unsigned)d->nrcpt;
 		alert->owner = proxy;
-		engine_summary_add(e, proxy, alert, now_ms);
+		engine_summary_add(e, proxy, alert, d->batch, now_ms);
 	}
 	for (r = proxy->routes; r; r = r->next) {
 		if (!engine_raise_over(r, d))
@@ -153,11 +154,26 @@ static enum mailers_error engine_raise_decided(struct engine *e, struct engine_p
 	return worst;
 }
 
+enum mailers_error engine_raise_ruled(struct engine *e, struct engine_proxy *proxy, const struct engine_alert *a,
+                                      uint64_t now_ms)
+{
+	struct engine_decision d;
+	enum mailers_error error = engine_rule_decide(proxy, a, &d);
+
+	if (d.drop) {
+		proxy->ruled_out++;
+		error = MAILERS_OK;
+	} else {
+		error = engine_raise_decided(e, proxy, a, &d, !error, now_ms);
+	}
+	engine_rule_end(&d);
+	return error;
+}
+
 enum mailers_error engine_raise_alert(struct engine *e, struct engine_proxy *proxy, const struct engine_alert *alert,
                                       uint64_t now_ms)
 {
 	enum mailers_error error;
-	struct engine_decision d;
 
 	if (!engine_proxy_wants(proxy, alert->what->level))
 		return MAILERS_OK;
@@ -165,15 +181,9 @@ enum mailers_error engine_raise_alert(struct engine *e, struct engine_proxy *pro
 	error = engine_raise_ready(e, proxy, alert->name);
 	if (error)
 		return error;
-	error = engine_rule_decide(proxy, alert, &d);
-	if (d.drop) {
-		proxy->ruled_out++;
-		error = MAILERS_OK;
-	} else {
-		error = engine_raise_decided(e, proxy, alert, &d, !error, now_ms);
-	}
-	engine_rule_end(&d);
-	return error;
+	if (proxy->ask_ms && engine_ask_add(e, proxy, alert, now_ms))
+		return MAILERS_OK;
+	return engine_raise_ruled(e, proxy, alert, now_ms);
 }
 
 enum mailers_error engine_raise(struct engine *e, struct engine_proxy *proxy, uint64_t server, const char *name,
@@ -189,6 +199,7 @@ enum mailers_error engine_raise(struct engine *e, struct engine_proxy *proxy, ui
 
 void engine_tick(struct engine *e, uint64_t now_ms)
 {
+	engine_ask_tick(e, now_ms);
 	engine_summary_tick(e, now_ms);
 	queue_tick(e->queue, now_ms);
 	engine_slot_tick(e, now_ms);
@@ -199,13 +210,14 @@ uint64_t engine_deadline(const struct engine *e, uint64_t now_ms)
 {
 	uint64_t deadline = engine_earlier(queue_deadline(e->queue), engine_slot_deadline(e, now_ms));
 
+	deadline = engine_earlier(deadline, engine_ask_deadline(e));
 	deadline = engine_earlier(deadline, engine_summary_deadline(e));
 	return engine_earlier(deadline, engine_route_deadline(e));
 }
 
 bool engine_busy(const struct engine *e)
 {
-	return e->nconnections || queue_alerts(e->queue) || engine_test_waits(e);
+	return e->nconnections || queue_alerts(e->queue) || e->asks.count || engine_test_waits(e);
 }
 
 void engine_stats(const struct engine *e, struct engine_stats *stats)
@@ -221,6 +233,6 @@ void engine_stats(const struct engine *e, struct engine_stats *stats)
 			stats->lost += route.dropped_rcpt;
 		}
 	}
-	stats->queued = queue_alerts(e->queue);
+	stats->queued = queue_alerts(e->queue) + e->asks.count;
 	stats->connections = e->nconnections;
 }

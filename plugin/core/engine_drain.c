@@ -67,6 +67,7 @@ size_t engine_abandon(struct engine *e, size_t most, uint64_t now_ms)
 	struct engine_route *r;
 	size_t n = 0;
 
+	engine_ask_flush(e, now_ms);
 	for (p = e->proxies; p; p = p->next) {
 		for (r = p->routes; r; r = r->next)
 			n += engine_abandon_route(e, r, most - n, now_ms);

@@ -112,6 +112,8 @@ bool engine_explain(const struct engine *e, const struct engine_alert *a, struct
 		} else {
 			engine_explain_ways(p, &d, out);
 			engine_explain_mail(a, &d, out);
+			if (p->ask_ms)
+				buffer_puts(out, "then:    the route function of the settings decides\n");
 		}
 	}
 	engine_rule_end(&d);

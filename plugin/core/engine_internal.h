@@ -5,6 +5,8 @@
  *   engine_proxy.c    proxies and their mailers, as they are set up
  *   engine_rule.c     rules and templates of a proxy
  *   engine_rcpt.c     its recipients, those that come later too
+ *   engine_ask.c      alerts about which the host is asked
+ *   engine_answer.c   what it answered
  *   engine_explain.c  what would become of an alert
  *   engine_group.c    mailers that stand in for each other
  *   engine_slot.c     the table of connections: which is opened next, and the bytes of each
@@ -104,7 +106,13 @@ struct engine_proxy {
 		uint32_t wait_ms, max_wait_ms; /* wait_ms 0: none */
 		bool first_now;
 		char *batch, *group;    /* templates */
+		bool batch_asked;       /* an answer tells the batch, where there is one */
 	} summary;
+	uint32_t ask_ms;            /* 0: the host is not asked */
+	struct {
+		uint64_t answered, dropped, failed, unasked; /* alerts, by what became of the question */
+		size_t waiting;
+	} asks;
 	bool ready;                 /* engine_proxy_ready() was called */
 	uint64_t alerts[ALERT_LEVEL_DEBUG + 1]; /* raised, by level, once each */
 	uint64_t unready;           /* of these: lost for want of routes ... */
@@ -177,6 +185,22 @@ struct engine_outage {
 	char bytes[];
 };
 
+#define ENGINE_ASK_BUCKETS 256
+
+/* An alert that waits for the host's word. */
+struct engine_ask {
+	struct list in_all, in_ready, in_bucket;
+	struct engine_proxy *proxy;
+	uint64_t raised_ms, deadline_ms;
+	uint64_t asked;             /* the number of the question; 0: nobody is asked yet */
+	unsigned place;             /* then: of engine.asks.asked */
+	size_t size;
+	struct engine_alert alert;  /* its texts are in <bytes>, and end with a NUL */
+	struct alert_text what;
+	struct template_values values;
+	char bytes[];
+};
+
 /* What became of an alert on one of its ways. */
 struct engine_record {
 	struct queue_alert *alert;      /* a reference */
@@ -199,6 +223,15 @@ struct engine {
 	uint64_t drain_until_ms;        /* 0: not draining */
 	struct engine_limit *limited;
 	struct batch_set *batches;      /* of alerts that are held, with a reference each */
+	struct {
+		struct list all, ready, buckets[ENGINE_ASK_BUCKETS];
+		struct engine_ask *asked[ENGINE_ASKED];
+		size_t count, bytes;
+		uint64_t last_id;
+		size_t burst;           /* alerts over a bound since the last line about it */
+		uint64_t burst_first_ms;
+		bool unable;
+	} asks;
 	struct engine_test *tests;
 	int last_test;
 	struct connection **slots;
@@ -229,6 +262,13 @@ static inline uint64_t engine_earlier(uint64_t a, uint64_t b)
 
 /* engine.c. A copy of <text>; NULL without memory. */
 char *engine_copy(const char *text);
+/* Queues an alert as its rules say, or drops it ... */
+struct engine_decision;
+enum mailers_error engine_raise_ruled(struct engine *e, struct engine_proxy *proxy, const struct engine_alert *a,
+                                      uint64_t now_ms);
+/* ... or as it was decided otherwise; without <memory> it is lost. */
+enum mailers_error engine_raise_decided(struct engine *e, struct engine_proxy *proxy, const struct engine_alert *a,
+                                        const struct engine_decision *d, bool memory, uint64_t now_ms);
 
 /* engine_proxy.c */
 void engine_proxy_free(struct engine_proxy *p);
@@ -245,7 +285,8 @@ struct engine_decision {
 	bool wanted[SMTP_CLIENT_RCPT_MAX]; /* of the proxy's recipients */
 	size_t nrcpt;                   /* how many of them */
 	uint64_t members;               /* bits of the proxy's members; all set without a rule about them */
-	struct queue_mail mail;         /* texts in the buffers */
+	struct queue_mail mail;         /* texts in the buffers, or an answer's */
+	const char *batch;              /* an answer's; NULL: none */
 	const char *subject_text, *body_text; /* templates */
 	uint64_t rcpt[2];               /* bits of the rules' recipients */
 	struct buffer subject, body, to, cc;
@@ -254,6 +295,27 @@ struct engine_decision {
 enum mailers_error engine_rule_decide(const struct engine_proxy *p, const struct engine_alert *a,
                                       struct engine_decision *d);
 void engine_rule_end(struct engine_decision *d);
+/* Makes subject and body of d->mail anew, from its templates and the values of <a>. */
+void engine_rule_render(const struct engine_proxy *p, const struct engine_alert *a, struct engine_decision *d);
+/* Fills <values> with what the alert itself tells; <text> is its text, ended. */
+void engine_rule_values(const struct engine_proxy *p, const struct engine_alert *a, const char *text,
+                        struct template_values *values);
+
+/* engine_ask.c. Takes an alert to be asked about; false: it is to be raised at once, and all before it of its server were. */
+bool engine_ask_add(struct engine *e, struct engine_proxy *p, const struct engine_alert *a, uint64_t now_ms);
+struct engine_ask *engine_ask_find(const struct engine *e, uint64_t id);
+/* <ask>, the first of its server, goes as its rules say; <why> is logged. */
+void engine_ask_fail(struct engine *e, struct engine_ask *ask, const char *why, uint64_t now_ms);
+/* <ask>, the first of its server, is over: what became of it is queued. */
+void engine_ask_end(struct engine *e, struct engine_ask *ask);
+/* All go as their rules say. */
+void engine_ask_flush(struct engine *e, uint64_t now_ms);
+/* Appends the subject of the mail that was decided, with a NUL. */
+void engine_ask_subject(const struct engine_alert *a, const struct engine_decision *d, struct buffer *out);
+void engine_ask_init(struct engine *e);
+void engine_ask_tick(struct engine *e, uint64_t now_ms);
+uint64_t engine_ask_deadline(const struct engine *e);
+void engine_ask_free(struct engine *e);
 
 /* engine_rcpt.c. The place of <address> among the recipients of <p>; -1: none. */
 int engine_rcpt_find(const struct engine_proxy *p, const char *address);
@@ -290,8 +352,10 @@ void engine_slot_tick(struct engine *e, uint64_t now_ms);
 uint64_t engine_slot_deadline(const struct engine *e, uint64_t now_ms);
 void engine_slot_free(struct engine *e);
 
-/* engine_summary.c. Holds <alert>, which is not queued yet, if others are to go with it. */
-void engine_summary_add(struct engine *e, struct engine_proxy *p, struct queue_alert *alert, uint64_t now_ms);
+/* engine_summary.c. Holds <alert>, which is not queued yet, if others are to go with it. <batch>: with which; NULL: what
+ * the proxy's template makes of it. */
+void engine_summary_add(struct engine *e, struct engine_proxy *p, struct queue_alert *alert, const char *batch,
+                        uint64_t now_ms);
 /* Lets go what is due. */
 void engine_summary_tick(struct engine *e, uint64_t now_ms);
 uint64_t engine_summary_deadline(const struct engine *e);

@@ -165,9 +165,36 @@ static void metrics_dropped(const struct engine *e, struct buffer *out, const ch
 		struct metrics_queue q = metrics_queue_of(p);
 
 		metrics_proxy(out, name, p, "reason", "rule", p->ruled_out);
+		metrics_proxy(out, name, p, "reason", "route", p->asks.dropped);
 		metrics_proxy(out, name, p, "reason", "full_check", q.full_check);
 		metrics_proxy(out, name, p, "reason", "full_state", q.full_state);
 		metrics_proxy(out, name, p, "reason", "memory", q.dropped - q.full_check - q.full_state);
+	}
+}
+
+static void metrics_routed(const struct engine *e, struct buffer *out, const char *name, uint64_t now_ms)
+{
+	const struct engine_proxy *p;
+
+	(void)now_ms;
+	for (p = e->proxies; p; p = p->next) {
+		if (!p->ask_ms)
+			continue;
+		metrics_proxy(out, name, p, "outcome", "answered", p->asks.answered);
+		metrics_proxy(out, name, p, "outcome", "dropped", p->asks.dropped);
+		metrics_proxy(out, name, p, "outcome", "failed", p->asks.failed);
+		metrics_proxy(out, name, p, "outcome", "unasked", p->asks.unasked);
+	}
+}
+
+static void metrics_routing(const struct engine *e, struct buffer *out, const char *name, uint64_t now_ms)
+{
+	const struct engine_proxy *p;
+
+	(void)now_ms;
+	for (p = e->proxies; p; p = p->next) {
+		if (p->ask_ms)
+			metrics_proxy(out, name, p, NULL, NULL, p->asks.waiting);
 	}
 }
 
@@ -364,12 +391,16 @@ static const struct metrics_family {
 } metrics_families[] = {
 	{ "build_info", "gauge", "Always 1; the version is a label.", metrics_info },
 	{ "alerts_total", "counter", "Alerts raised, by proxy and level.", metrics_alerts },
-	{ "alerts_dropped_total", "counter", "Alerts dropped before they were sent: rule by a rule of the settings; "
+	{ "alerts_dropped_total", "counter", "Alerts dropped before they were sent: rule and route by a rule or the route "
+	  "function of the settings; "
 	  "once for each mailer (or ordered list) full_check and full_state (check reports, state changes) at a "
 	  "bound of the queue, memory for want of it.", metrics_dropped },
 	{ "alerts_folded_total", "counter", "Alerts accepted in a mail that names several (a limit's or a "
 	  "summary), one a recipient.",
 	  metrics_folded },
+	{ "alerts_routed_total", "counter", "Alerts for which the settings have a route function, by what it did; failed "
+	  "and unasked (too many, or it hangs) went as without it.", metrics_routed },
+	{ "alerts_routing", "gauge", "Alerts that wait for the route function, or for its answer.", metrics_routing },
 	{ "queue_alerts", "gauge", "Alerts queued or in flight, once for each mailer (or ordered list).",
 	  metrics_queued },
 	{ "queue_bytes", "gauge", "Memory of what is queued.", metrics_queued_bytes },

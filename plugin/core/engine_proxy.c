@@ -262,7 +262,7 @@ bool engine_proxy_renders(const struct engine_proxy *proxy)
 
 	for (i = 0; i < proxy->nrules && !proxy->rules[i].subject && !proxy->rules[i].body; i++)
 		;
-	return proxy->subject || proxy->body || i < proxy->nrules;
+	return proxy->subject || proxy->body || i < proxy->nrules || proxy->ask_ms;
 }
 
 const char *engine_proxy_name(const struct engine_proxy *proxy)

@@ -27,10 +27,12 @@ static int engine_rule_recipient(struct engine_proxy *p, char **address)
 		return i;
 	if (p->nrcpt == SMTP_CLIENT_RCPT_MAX)
 		return -1;
-	more = realloc(p->rcpt, (p->nrcpt + 1) * sizeof(*more));
-	if (!more)
-		return -1;
-	p->rcpt = more;
+	if (!p->ask_ms) {
+		more = realloc(p->rcpt, (p->nrcpt + 1) * sizeof(*more));
+		if (!more)
+			return -1;
+		p->rcpt = more;
+	}
 	p->rcpt[p->nrcpt] = *address;
 	*address = NULL;
 	return (int)p->nrcpt++;
@@ -70,7 +72,16 @@ enum mailers_error engine_rule_add(struct engine_proxy *p, const struct engine_p
 
 	p->subject = settings->subject;
 	p->body = settings->body;
-	p->nown = p->nrcpt;
+	p->nown = p->nfixed = p->nrcpt;
+	if (settings->ask_ms) { /* answers may bring more recipients, when there are routes: the array stays where it is */
+		char **rcpt = realloc(p->rcpt, SMTP_CLIENT_RCPT_MAX * sizeof(*rcpt));
+
+		if (!rcpt)
+			return MAILERS_ERR_NOMEM;
+		p->rcpt = rcpt;
+		p->ask_ms = settings->ask_ms;
+		p->summary.batch_asked = settings->ask_batch;
+	}
 	if (!settings->nrules)
 		return MAILERS_OK;
 	p->ways = calloc(settings->nrules, sizeof(*p->ways));
@@ -88,6 +99,7 @@ enum mailers_error engine_rule_add(struct engine_proxy *p, const struct engine_p
 		for (k = 0; !error && k < rule->cc.n; k++)
 			error = engine_rule_address(p, i, rule->cc.id[k], reason);
 	}
+	p->nfixed = p->nrcpt;
 	return error;
 }
 
@@ -156,6 +168,15 @@ static void engine_rule_use(const struct engine_proxy *p, size_t i, struct engin
 		d->body_text = rule->body;
 }
 
+/* The text of <b>, ended; NULL when it is not <set>. */
+static const char *engine_rule_text(struct buffer *b, bool set)
+{
+	if (!set)
+		return NULL;
+	buffer_add(b, "", 1);
+	return b->data;
+}
+
 /* The recipients: those of the rules, and the proxy's own unless a rule says to whom. */
 static void engine_rule_recipients(const struct engine_proxy *p, struct engine_decision *d)
 {
@@ -169,36 +190,43 @@ static void engine_rule_recipients(const struct engine_proxy *p, struct engine_d
 		d->members = UINT64_MAX;
 }
 
-/* Without values of the host: what the alert itself tells. */
-static void engine_rule_values(const struct engine_alert *a, const struct rule_alert *rule, const char *text,
-                               struct template_values *values)
+/* The name of the server alone: <name> is "proxy/server". */
+static const char *engine_rule_server(const struct engine_proxy *p, const char *name)
+{
+	size_t len = strlen(p->name);
+
+	return !strncmp(name, p->name, len) && name[len] == '/' ? name + len + 1 : name;
+}
+
+void engine_rule_values(const struct engine_proxy *p, const struct engine_alert *a, const char *text,
+                        struct template_values *values)
 {
 	static const char *const states[ALERT_CHANGES] = {
 		[ALERT_CHANGE_DOWN] = "DOWN", [ALERT_CHANGE_UP] = "UP", [ALERT_CHANGE_DRAIN] = "DRAIN",
 	};
 
 	*values = (struct template_values){ .value = {
-		[TEMPLATE_PROXY] = rule->proxy, [TEMPLATE_SERVER] = rule->server, [TEMPLATE_NAME] = a->name,
+		[TEMPLATE_PROXY] = p->name, [TEMPLATE_SERVER] = engine_rule_server(p, a->name), [TEMPLATE_NAME] = a->name,
 		[TEMPLATE_STATE] = states[a->what->change], [TEMPLATE_LEVEL] = alert_level_name(a->what->level),
 		[TEMPLATE_EVENT] = alert_change_name(a->what->change),
 		[TEMPLATE_TEXT] = text, [TEMPLATE_DATE] = a->date, [TEMPLATE_SINCE] = a->date,
 	} };
 }
 
-static void engine_rule_render(const struct engine_alert *a, const struct rule_alert *rule, struct engine_decision *d)
+void engine_rule_render(const struct engine_proxy *p, const struct engine_alert *a, struct engine_decision *d)
 {
 	const struct template_values *values = a->values;
 	struct template_values own;
 	struct buffer text = { 0 };
 
-	if (!d->subject_text && !d->body_text)
-		return;
-	if (!values) {
+	buffer_clear(&d->subject);
+	buffer_clear(&d->body);
+	if (!values && (d->subject_text || d->body_text)) {
 		buffer_add(&text, a->text, a->text_len);
 		buffer_add(&text, "", 1);
 		if (buffer_error(&text))
 			d->subject.error = MAILERS_ERR_NOMEM;
-		engine_rule_values(a, rule, buffer_error(&text) ? "" : text.data, &own);
+		engine_rule_values(p, a, buffer_error(&text) ? "" : text.data, &own);
 		values = &own;
 	}
 	if (d->subject_text)
@@ -206,23 +234,8 @@ static void engine_rule_render(const struct engine_alert *a, const struct rule_a
 	if (d->body_text)
 		template_render(d->body_text, values, TEMPLATE_BODY_MAX, &d->body);
 	buffer_free(&text);
-}
-
-/* The text of <b>, ended; NULL when it is not <set>. */
-static const char *engine_rule_text(struct buffer *b, bool set)
-{
-	if (!set)
-		return NULL;
-	buffer_add(b, "", 1);
-	return b->data;
-}
-
-/* The name of the server alone: <name> is "proxy/server". */
-static const char *engine_rule_server(const struct engine_proxy *p, const char *name)
-{
-	size_t len = strlen(p->name);
-
-	return !strncmp(name, p->name, len) && name[len] == '/' ? name + len + 1 : name;
+	d->mail.subject = engine_rule_text(&d->subject, d->subject_text);
+	d->mail.body = engine_rule_text(&d->body, d->body_text);
 }
 
 enum mailers_error engine_rule_decide(const struct engine_proxy *p, const struct engine_alert *a,
@@ -246,11 +259,9 @@ enum mailers_error engine_rule_decide(const struct engine_proxy *p, const struct
 		d->body_text = p->body;
 	engine_rule_recipients(p, d);
 	if (!d->drop)
-		engine_rule_render(a, &alert, d);
-	d->mail = (struct queue_mail){
-		.subject = engine_rule_text(&d->subject, d->subject_text), .body = engine_rule_text(&d->body, d->body_text),
-		.to = engine_rule_text(&d->to, d->has_to), .cc = engine_rule_text(&d->cc, d->has_cc),
-	};
+		engine_rule_render(p, a, d);
+	d->mail.to = engine_rule_text(&d->to, d->has_to);
+	d->mail.cc = engine_rule_text(&d->cc, d->has_cc);
 	if (buffer_error(&d->subject) || buffer_error(&d->body) || buffer_error(&d->to) || buffer_error(&d->cc))
 		return MAILERS_ERR_NOMEM;
 	return MAILERS_OK;

@@ -40,10 +40,14 @@ void engine_summary_render(const char *text, const struct engine_proxy *p, const
 }
 
 /* "from\nto\nbatch", and what a rule has in place of the recipients */
-static void engine_summary_key(const struct engine_proxy *p, const struct queue_alert *alert, struct buffer *key)
+static void engine_summary_key(const struct engine_proxy *p, const struct queue_alert *alert, const char *batch,
+                               struct buffer *key)
 {
 	buffer_printf(key, "%s\n%s\n", p->from, p->to);
-	engine_summary_render(p->summary.batch, p, alert, key);
+	if (batch)
+		buffer_printf(key, "%.*s", ENGINE_SUMMARY_KEY_MAX, batch);
+	else
+		engine_summary_render(p->summary.batch_asked ? "%{proxy}" : p->summary.batch, p, alert, key);
 	buffer_printf(key, "\n%s\n%s", alert->to ? alert->to : "", alert->cc ? alert->cc : "");
 	buffer_add(key, "", 1);
 }
@@ -58,7 +62,8 @@ static uint64_t engine_summary_number(const char *key)
 	return h ? h : 1;
 }
 
-void engine_summary_add(struct engine *e, struct engine_proxy *p, struct queue_alert *alert, uint64_t now_ms)
+void engine_summary_add(struct engine *e, struct engine_proxy *p, struct queue_alert *alert, const char *batch,
+                        uint64_t now_ms)
 {
 	const struct batch_settings settings = {
 		.wait_ms = p->summary.wait_ms, .max_wait_ms = p->summary.max_wait_ms, .first_now = p->summary.first_now,
@@ -70,7 +75,7 @@ void engine_summary_add(struct engine *e, struct engine_proxy *p, struct queue_a
 		return;
 	if (batch_set_items(e->batches) >= e->limits.alerts / 2)
 		engine_summary_flush(e);
-	engine_summary_key(p, alert, &key);
+	engine_summary_key(p, alert, batch, &key);
 	if (!buffer_error(&key) &&
 	    !batch_set_add(e->batches, &settings, key.data, "", alert, strlen(alert->text), now_ms)) {
 		alert->refs++;

@@ -65,6 +65,7 @@ static void flight_mail(const struct queue_alert *a, struct message_fields *fiel
 	fields->subject = a->subject;
 	fields->body = a->body;
 	fields->cc = a->cc;
+	fields->headers = a->headers;
 	if (a->to)
 		fields->to = a->to;
 }

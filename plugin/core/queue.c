@@ -108,7 +108,7 @@ struct queue_alert *queue_alert_new_mail(struct queue *q, uint64_t server, const
                                          const struct alert_text *what, const char *text, size_t text_len,
                                          const char *date, const struct queue_mail *mail, uint64_t now_ms)
 {
-	const char *const extra[] = { mail->subject, mail->body, mail->to, mail->cc };
+	const char *const extra[] = { mail->subject, mail->body, mail->to, mail->cc, mail->headers };
 	size_t date_len = strlen(date), size = sizeof(struct queue_alert) + strlen(name) + 1 + text_len + 1, i;
 	struct queue_alert *a;
 	char *bytes;
@@ -125,6 +125,7 @@ struct queue_alert *queue_alert_new_mail(struct queue *q, uint64_t server, const
 	a->body = queue_alert_put(&bytes, mail->body, mail->body ? strlen(mail->body) : 0);
 	a->to = queue_alert_put(&bytes, mail->to, mail->to ? strlen(mail->to) : 0);
 	a->cc = queue_alert_put(&bytes, mail->cc, mail->cc ? strlen(mail->cc) : 0);
+	a->headers = queue_alert_put(&bytes, mail->headers, mail->headers ? strlen(mail->headers) : 0);
 	if (date_len >= sizeof(a->date))
 		date_len = sizeof(a->date) - 1;
 	memcpy(a->date, date, date_len);
@@ -141,7 +142,7 @@ struct queue_alert *queue_alert_new(struct queue *q, uint64_t server, const char
                                     const struct alert_text *what, const char *text, size_t text_len,
                                     const char *date, uint64_t now_ms)
 {
-	static const struct queue_mail none = { NULL, NULL, NULL, NULL };
+	static const struct queue_mail none = { NULL, NULL, NULL, NULL, NULL };
 
 	return queue_alert_new_mail(q, server, name, what, text, text_len, date, &none, now_ms);
 }

@@ -184,9 +184,9 @@ static void metrics__nothing_raised__has_all_families(void **state)
 	const char *s = metrics(p);
 
 	(void)state;
-	assert_int_equal(count(s, "# HELP "), 17);
-	assert_int_equal(count(s, "# TYPE "), 17);
-	assert_int_equal(count(s, "_total counter\n"), 7);
+	assert_int_equal(count(s, "# HELP "), 19);
+	assert_int_equal(count(s, "# TYPE "), 19);
+	assert_int_equal(count(s, "_total counter\n"), 8);
 	assert_string_equal(value(s, "alerts_folded_total"), "0");
 	assert_string_equal(value(s, "build_info{version=\"" MAILERS_VERSION "\"}"), "1");
 	peer_mailer(p, peer_proxy(p, "be", "a@example.com"), "mx1:25");
