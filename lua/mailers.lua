@@ -194,7 +194,7 @@ local function each_server(watch)
 	return count
 end
 
-local driver = load_lua("driver")(engine, load_lua("socket"), load_lua("hold"), function()
+local driver = load_lua("driver")(engine, load_lua("socket"), load_lua("hold"), load_lua("route"), function()
 	return each_server(engine.found)
 end)
 

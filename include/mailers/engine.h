@@ -283,6 +283,8 @@ void engine_status_json(const struct engine *e, struct buffer *out, uint64_t now
  * after a raise, an answer or a tick.
  */
 uint64_t engine_ask(struct engine *e, struct buffer *out, uint64_t now_ms);
+/* Would it return a number? */
+bool engine_askable(const struct engine *e);
 /* The alert of question <id> becomes <n> (0: none; ENGINE_ANSWERS at the most) others. OK; STATE: nobody waits for the
  * answer any more, which is no fault; SYNTAX, BOUND: it is no good; NOMEM.
  */

@@ -18,6 +18,8 @@
 #define SETTING_REASON_SIZE 640        /* holds every reason uncut; it is one line of printable ASCII */
 #define SETTING_TIME_MAX    2147483647 /* ms, HAProxy's limit: 24 days */
 #define SETTING_DRAIN_MS    30000
+#define SETTING_ROUTE_MS    5000
+#define SETTING_ROUTE_MAX   600000     /* ms */
 #define SETTING_NAME_MAX    64         /* bytes of a key that is still compared with the known ones */
 #define SETTING_QUOTE_SIZE  208        /* of setting_quote() */
 
@@ -44,6 +46,8 @@ enum setting_type {
 	SETTING_SUBJECT,  /* const char *: a template of one line */
 	SETTING_BODY,     /* const char *: a template of lines */
 	SETTING_RULES,    /* struct setting_rules: a list of tables that the caller walks and puts; or `false` */
+	SETTING_FUNCTION, /* int: the caller's number of a function; or `false` */
+	SETTING_BATCH,    /* struct setting_batch: a template of one line, or a function */
 	/* struct setting_ids, of one text or a list: */
 	SETTING_PATTERNS, /* patterns of names, see rule.h */
 	SETTING_WORDS,    /* texts */
@@ -95,11 +99,18 @@ struct setting_limit {
 	uint32_t mails, per;
 };
 
+/* One of them, or none. */
+struct setting_batch {
+	const char *text;
+	int function;
+};
+
 struct setting_summary {
 	uint64_t given;
 	uint32_t wait, max_wait;   /* wait 0: none */
 	int first;                 /* enum setting_first */
-	const char *batch, *group; /* NULL: the engine's */
+	struct setting_batch batch; /* none: the engine's */
+	const char *group;         /* NULL: the same */
 };
 
 struct rule; /* see rule.h */
@@ -118,6 +129,8 @@ struct setting_proxy {
 	uint32_t max_age;
 	const char *subject, *body;
 	struct setting_rules rules;
+	int route;                 /* 0: no function */
+	uint32_t route_timeout;
 };
 
 /* What stands at the top level alone. */
@@ -141,6 +154,7 @@ enum setting_kind {
 	SETTING_IS_TEXT = 0,
 	SETTING_IS_NUMBER,
 	SETTING_IS_BOOL,
+	SETTING_IS_FUNCTION,
 	SETTING_IS_LIST, /* for a field that takes one text or a list: also one text */
 	SETTING_IS_OTHER
 };
@@ -150,7 +164,7 @@ struct setting_value {
 	const char *kind_name;    /* OTHER: what it is, "a function" */
 	const char *text;         /* TEXT: NUL-terminated ... */
 	size_t len;               /* ... and its bytes, as it may hold other NULs */
-	int64_t number;           /* NUMBER */
+	int64_t number;           /* NUMBER; FUNCTION: the caller's for it, 1 and up */
 	bool truth;               /* BOOL */
 	struct setting_ids list;  /* LIST: its texts, none of which holds a NUL */
 };

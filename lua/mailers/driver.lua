@@ -17,7 +17,7 @@ local GRACE_TICKS = 30    -- a task that does not react for so long is gone
 local LEVEL_ERR, LEVEL_WARNING, LEVEL_INFO = 3, 4, 6
 
 -- <find_servers> watches the servers that no event told of, and returns their number.
-return function(engine, socket, new_hold, find_servers)
+return function(engine, socket, new_hold, new_router, find_servers)
 	local driver = {}
 	local doorbell = core.queue() -- wakes the dispatcher
 	local alarm = core.queue()    -- wakes the watchdog
@@ -66,6 +66,10 @@ return function(engine, socket, new_hold, find_servers)
 
 	local hold = new_hold(engine, socket, {
 		ring = ring, hear = hear, guarded = guarded, flush_log = flush_log, wake = function() ring(alarm) end,
+	})
+
+	local router = new_router(engine, {
+		ring = ring, hear = hear, guarded = guarded, wake = function() ring(doorbell) end,
 	})
 
 	-- Moves the bytes of one connection until it is over.
@@ -160,6 +164,7 @@ return function(engine, socket, new_hold, find_servers)
 	local function dispatch_and_wait()
 		rounds = rounds + 1
 		dispatch()
+		router.wake()
 		if engine.stalled() then
 			driver.revive()
 		end
@@ -252,12 +257,13 @@ return function(engine, socket, new_hold, find_servers)
 		end
 		count_cuts()
 		replace_dispatcher()
+		router.tick()
 		local again = reconcile()
 		dispatch()
 		flush_log()
 		local busy = engine.working() -- what was due a moment ago is open now, and has a deadline
 		hold.tick(busy)
-		return busy or again or unheard > 0
+		return busy or again or unheard > 0 or router.busy()
 	end
 
 	-- Waits for work. Under lua-load-per-thread the command line of another thread cannot ring: where it

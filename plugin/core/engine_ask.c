@@ -236,12 +236,24 @@ static bool ask_put_question(struct engine *e, struct engine_ask *ask, unsigned 
 	return true;
 }
 
-uint64_t engine_ask(struct engine *e, struct buffer *out, uint64_t now_ms)
+static unsigned ask_place(const struct engine *e)
 {
 	unsigned place = 0;
 
 	while (place < ENGINE_ASKED && e->asks.asked[place])
 		place++;
+	return place;
+}
+
+bool engine_askable(const struct engine *e)
+{
+	return !list_empty(&e->asks.ready) && ask_place(e) < ENGINE_ASKED;
+}
+
+uint64_t engine_ask(struct engine *e, struct buffer *out, uint64_t now_ms)
+{
+	unsigned place = ask_place(e);
+
 	if (place == ENGINE_ASKED)
 		return 0;
 	while (!list_empty(&e->asks.ready)) {

@@ -208,6 +208,7 @@ bool setting_mailer_complete(struct setting_mailer *m, const char *host, char *r
 void setting_proxy_complete(struct setting_proxy *p)
 {
 	setting_default_number(&p->max_age, ENGINE_MAX_AGE_MS);
+	setting_default_number(&p->route_timeout, SETTING_ROUTE_MS);
 }
 
 void setting_top_complete(struct setting_top *t)

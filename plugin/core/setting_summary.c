@@ -42,6 +42,6 @@ bool setting_summary_check(struct setting_summary *s, char *reason)
 	if (s->wait > s->max_wait)
 		return setting_refuse(reason, "wait is longer than max_wait, after which a mail leaves anyway; write a shorter "
 		                      "wait or a longer max_wait");
-	return summary_template("batch", s->batch, summary_batch, reason) &&
+	return summary_template("batch", s->batch.text, summary_batch, reason) &&
 	       summary_template("group", s->group, summary_group, reason);
 }

@@ -81,6 +81,8 @@ const struct setting_field setting_proxy_fields[] = {
 	  "\"%{proxy}: %{server} is %{state}\"", 0 },
 	{ "body", SETTING_BODY, PROXY(body), 0, TEMPLATE_BODY_MAX, NULL, "`%{text}`", "\"%{text}\\n\\nSince %{since}.\"", 0 },
 	{ "rules", SETTING_RULES, PROXY(rules), 0, RULE_MAX, NULL, "", "{ { proxy = \"^db\", to = \"dba@example.org\" } }", 0 },
+	{ "route", SETTING_FUNCTION, PROXY(route), 0, 0, NULL, "", "function(alert) return alert end", 0 },
+	{ "route_timeout", SETTING_TIME, PROXY(route_timeout), 10, SETTING_ROUTE_MAX, NULL, "5s", "\"2s\"", 0 },
 	{ "summary", SETTING_SUMMARY, PROXY(summary), 0, 0, NULL, "", "{ wait = \"30s\", max_wait = \"5m\" }", 0 },
 	{ NULL, SETTING_TEXT, 0, 0, 0, NULL, NULL, NULL, 0 },
 };
@@ -107,7 +109,7 @@ const struct setting_field setting_summary_fields[] = {
 	{ "max_wait", SETTING_TIME, SUMMARY(max_wait), 100, SETTING_TIME_MAX, NULL, "5m, or wait if that is longer", "\"10m\"",
 	  0 },
 	{ "first", SETTING_ENUM, SUMMARY(first), 0, 0, words_first, "wait", "\"now\"", 0 },
-	{ "batch", SETTING_SUBJECT, SUMMARY(batch), 0, TEMPLATE_SUBJECT_MAX, NULL, "`%{proxy}`", "\"all proxies\"", 0 },
+	{ "batch", SETTING_BATCH, SUMMARY(batch), 0, TEMPLATE_SUBJECT_MAX, NULL, "`%{proxy}`", "\"all proxies\"", 0 },
 	{ "group", SETTING_SUBJECT, SUMMARY(group), 0, TEMPLATE_SUBJECT_MAX, NULL, "`%{name}`", "\"%{proxy} %{state}\"", 0 },
 	{ NULL, SETTING_TEXT, 0, 0, 0, NULL, NULL, NULL, 0 },
 };

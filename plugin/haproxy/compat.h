@@ -22,4 +22,17 @@ static inline void *compat_newuserdata(lua_State *L, size_t size)
 #endif
 }
 
+/* Goes on with <co>, whose stack has <nargs> arguments; *<n> values are on it then. */
+static inline int compat_resume(lua_State *co, lua_State *from, int nargs, int *n)
+{
+#if LUA_VERSION_NUM >= 504
+	return lua_resume(co, from, nargs, n);
+#else
+	int status = lua_resume(co, from, nargs);
+
+	*n = lua_gettop(co);
+	return status;
+#endif
+}
+
 #endif

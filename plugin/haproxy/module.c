@@ -2,6 +2,7 @@
  * module - require "mailers.engine": the table of functions that lua/mailers.lua calls. Loading it
  * changes nothing; claim() and start() do.
  */
+#include "call.h"
 #include "cli.h"
 #include "config.h"
 #include "drain.h"
@@ -9,6 +10,7 @@
 #include "hold.h"
 #include "instance.h"
 #include "proxy.h"
+#include "route.h"
 #include "server.h"
 #include "status.h"
 #include "transport.h"
@@ -69,6 +71,8 @@ int luaopen_mailers_engine(lua_State *L)
 	transport_register(L);
 	hold_register(L);
 	drain_register(L);
+	route_register(L);
+	call_register(L);
 	cli_register(L);
 	status_register(L);
 	config_register(L);

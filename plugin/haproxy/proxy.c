@@ -14,6 +14,7 @@
 #define PROXY_METATABLE "haproxy-mailers.proxy"
 #define PROXY_TABLE     "haproxy-mailers.proxies" /* registry: name -> handle, or false */
 #define PROXY_MAILERS   64                        /* of one proxy */
+#define PROXY_BATCH_MAX 32
 
 struct proxy *proxy_check(lua_State *L, int arg)
 {
@@ -166,10 +167,29 @@ static void proxy_add_mailers(lua_State *L, struct engine_proxy *proxy, const ch
 		proxy_refuse(L, "%s", reason);
 }
 
+/* Has the engine ask for functions of the settings. Proxies with the same one for the batch may share mails: so it is the
+ * same text, in <batch>.
+ */
+static void proxy_functions(struct proxy *p, struct engine_proxy_settings *settings, char *batch)
+{
+	struct settings_functions functions;
+
+	settings_functions(config_settings(), settings->name, &functions);
+	p->route = functions.route;
+	p->batch = functions.batch;
+	if (p->route || p->batch)
+		settings->ask_ms = functions.timeout_ms;
+	if (p->batch) {
+		snprintf(batch, PROXY_BATCH_MAX, "function %d", p->batch);
+		settings->summary.batch = batch;
+		settings->ask_batch = true;
+	}
+}
+
 static int proxy_open(lua_State *L)
 {
 	struct engine_proxy_settings settings = { 0 };
-	char reason[ENGINE_REASON_MAX];
+	char reason[ENGINE_REASON_MAX], batch[PROXY_BATCH_MAX];
 	enum mailers_error error;
 	struct proxy *p;
 	int conf;
@@ -200,6 +220,7 @@ static int proxy_open(lua_State *L)
 	lua_getfield(L, conf, "track_server_health");
 	p->checks = lua_toboolean(L, -1);
 	settings_proxy(config_settings(), settings.name, &settings);
+	proxy_functions(p, &settings, batch);
 	error = engine_proxy_add(instance_lock(), &settings, &p->engine, reason);
 	instance_unlock();
 	if (error)
@@ -239,6 +260,17 @@ void proxy_push(lua_State *L, int px)
 		lua_pop(L, 1);
 		lua_pushnil(L);
 	}
+}
+
+struct proxy *proxy_find(lua_State *L, const char *name)
+{
+	struct proxy *p;
+
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, PROXY_TABLE);
+	lua_getfield(L, -1, name);
+	p = lua_touserdata(L, -1); /* the table keeps it */
+	lua_pop(L, 2);
+	return p;
 }
 
 int proxy_get(lua_State *L)

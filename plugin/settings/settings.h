@@ -43,8 +43,17 @@ bool settings_need_tls(const struct settings *s);
 /* Makes the contexts of all entries, which reads their files. <api> must outlive <s>. False with a <reason>. */
 bool settings_tls(struct settings *s, const struct tls_api *api, char *reason);
 
-/* Mode, limit, summary, max_age, templates and rules of <proxy>; the other members are left alone. */
+/* Mode, limit, summary, max_age, templates and rules of <proxy>; the other members are left alone. A
+ * batch that is a function is left out.
+ */
 void settings_proxy(struct settings *s, const char *proxy, struct engine_proxy_settings *out);
+
+/* The functions of <proxy>: references in the registry of the state that loaded the file; 0: none. */
+struct settings_functions {
+	int route, batch;    /* of summary */
+	uint32_t timeout_ms; /* for both */
+};
+void settings_functions(struct settings *s, const char *proxy, struct settings_functions *out);
 
 /* The mailer <id> of <proxy>: the caller has set name, address, helo and, from HAProxy, timeout_mail_ms (0:
  * none), and the rest is filled. Strings are those of <s>, contexts and credentials too, equal ones shared.

@@ -330,12 +330,22 @@ void settings_proxy(struct settings *s, const char *proxy, struct engine_proxy_s
 	out->max_age_ms = p.max_age;
 	out->summary = (struct engine_summary_settings){
 		.wait_ms = p.summary.wait, .max_wait_ms = p.summary.max_wait,
-		.first_now = p.summary.first == SETTING_FIRST_NOW, .batch = p.summary.batch, .group = p.summary.group,
+		.first_now = p.summary.first == SETTING_FIRST_NOW, .batch = p.summary.batch.text, .group = p.summary.group,
 	};
 	out->subject = p.subject;
 	out->body = p.body;
 	out->rules = p.rules.rule;
 	out->nrules = p.rules.n;
+}
+
+void settings_functions(struct settings *s, const char *proxy, struct settings_functions *out)
+{
+	struct setting_proxy p;
+
+	merge_proxy(s, proxy, true, &p);
+	*out = (struct settings_functions){
+		.route = p.route, .batch = p.summary.wait ? p.summary.batch.function : 0, .timeout_ms = p.route_timeout,
+	};
 }
 
 static bool order_refuse(struct settings *s, const struct settings_scope *scope, const char *proxy,

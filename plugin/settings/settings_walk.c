@@ -213,6 +213,12 @@ static bool walk_value(struct walk *w, const struct setting_field *field, struct
 			return walk_refuse_memory(w);
 		return field->type < SETTING_PATTERNS || walk_one(w, value);
 	}
+	if (type == LUA_TFUNCTION && (field->type == SETTING_FUNCTION || field->type == SETTING_BATCH)) {
+		lua_pushvalue(w->L, -1);
+		value->kind = SETTING_IS_FUNCTION;
+		value->number = luaL_ref(w->L, LUA_REGISTRYINDEX); /* for as long as the state lives */
+		return true;
+	}
 	if (type == LUA_TBOOLEAN) {
 		value->kind = SETTING_IS_BOOL;
 		value->truth = lua_toboolean(w->L, -1);

@@ -15,7 +15,7 @@ static const char *const types[] = {
 	[SETTING_LIMIT] = "table", [SETTING_SUMMARY] = "table", [SETTING_TABLE] = "table", [SETTING_SUBJECT] = "template of one line",
 	[SETTING_BODY] = "template of lines", [SETTING_RULES] = "list of tables", [SETTING_PATTERNS] = "pattern, or a list",
 	[SETTING_WORDS] = "text, or a list", [SETTING_MAILBOXES] = "mail addresses, or a list",
-	[SETTING_NAMES] = "name, or a list",
+	[SETTING_NAMES] = "name, or a list", [SETTING_FUNCTION] = "function", [SETTING_BATCH] = "template of one line, or a function",
 };
 
 static void print_time(uint32_t ms)

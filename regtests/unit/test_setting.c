@@ -386,10 +386,10 @@ static void summary__what_does_not_go_together__is_refused(void **state)
 	} rows[] = {
 		{ { .wait = 2000, .max_wait = 1999 }, "wait is longer than max_wait, after which a mail leaves anyway; write a shorter "
 		  "wait or a longer max_wait" },
-		{ { .batch = "%{name} at %{date}" }, "batch: %{date} cannot stand here; write %{proxy}, %{server}, %{name} alone" },
+		{ { .batch.text = "%{name} at %{date}" }, "batch: %{date} cannot stand here; write %{proxy}, %{server}, %{name} alone" },
 		{ { .group = "%%{text} %{text}" }, "group: %{text} cannot stand here; write %{proxy}, %{server}, %{name}, %{state}, "
 		  "%{level} or %{event}" },
-		{ { .batch = "%{proxy}%{server}%{name}%%{text}", .group = "%{state} %{level} %{event} %{proxy}" }, "" },
+		{ { .batch.text = "%{proxy}%{server}%{name}%%{text}", .group = "%{state} %{level} %{event} %{proxy}" }, "" },
 	};
 	char reason[SETTING_REASON_SIZE];
 	size_t i;
