@@ -73,8 +73,7 @@ static int call_first(lua_State *L)
 	int n = lua_gettop(L) - 1;
 
 	luaL_argcheck(L, co, 1, "a coroutine is expected");
-	if (!lua_checkstack(co, n))
-		return luaL_error(L, "too many arguments");
+	luaL_argcheck(L, lua_checkstack(co, n), 2, "there are too many");
 	lua_xmove(L, co, n);
 	return call_go_on(L, LUA_OK, n);
 }

@@ -11,7 +11,7 @@ templates() {
 	perl -0777 -ne '
 		s{/\*.*?\*/}{}gs if $ARGV =~ /\.c$/;
 		s{^\s*--.*$}{}gm if $ARGV =~ /\.lua$/;
-		while (/\b(engine_log|engine_note|server_mail_note|luaL_error|snprintf|refuse|core\.Warning|engine\.note|error)\(/g) {
+		while (/\b(engine_log|engine_note|server_mail_note|luaL_error|route_refuse|snprintf|refuse|core\.Warning|engine\.note|error)\(/g) {
 			my ($call, $rest, $at) = ($1, substr($_, pos), pos);
 			# The arguments: up to the bracket that closes the call, strings apart.
 			my ($depth, $args) = (1, "");

@@ -637,9 +637,9 @@ static void token__behind_links_in_its_directory__is_read(void **state)
 
 static const char *const everything =
 	"return { mailers = { ['*'] = { maxconn = 2 }, m1 = { verify = 'none', user = 'u', password_file = '%/password', auth = { 'plain' } }, "
-	"['p/m1'] = { helo = 'lb' } }, proxies = { p = { mode = 'failover', order = { 'm1' }, limit = { mails = 2, per = '1s' }, summary = { batch = 'x' }, "
+	"['p/m1'] = { helo = 'lb' } }, proxies = { p = { mode = 'failover', order = { 'm1' }, limit = { mails = 2, per = '1s' }, summary = { batch = function() end }, "
 	"extra = { x = { address = 'ipv4@localhost:465', user = 'u', token_file = '%/token', verify = 'none' } } } }, gone = nil, "
-	"extra = { y = { address = 'unix@/run/y.sock' } }, subject = '\\37{text}', body = 'x\\n', "
+	"extra = { y = { address = 'unix@/run/y.sock' } }, route = function() end, route_timeout = '1s', subject = '\\37{text}', body = 'x\\n', "
 	"rules = { { proxy = '^p', to = { 'a@x.org', 'b@x.org' }, event = 'up' }, { words = { 'x' } } } }";
 
 /* Everything that a host does; false when something failed, and then there is a reason. */
@@ -742,6 +742,39 @@ static void summary__of_all_scopes__narrower_ones_count(void **state)
 	settings_free(s);
 }
 
+static void functions__of_all_scopes__are_those_of_the_most_particular(void **state)
+{
+	lua_State *L = luaL_newstate();
+	char reason[SETTINGS_REASON_MAX];
+	struct settings *s = load_in(L, "return { route = function() return 1 end, summary = { batch = function() return 2 end }, "
+	                             "proxies = { p = { route = function() return 3 end, route_timeout = '20ms', summary = {} }, "
+	                             "q = { route = false, summary = { batch = 'text' } }, r = { summary = false } } }", reason);
+	struct settings_functions p, q, r, other;
+	struct engine_proxy_settings settings = { 0 };
+
+	(void)state;
+	settings_functions(s, "p", &p);
+	settings_functions(s, "q", &q);
+	settings_functions(s, "r", &r);
+	settings_functions(s, "other", &other);
+	assert_true(p.route && !p.batch && p.timeout_ms == 20);
+	assert_true(!q.route && !q.batch);
+	assert_true(r.route && !r.batch && r.timeout_ms == 5000);
+	assert_true(other.route == r.route && other.batch && other.batch != other.route);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, p.route);
+	lua_call(L, 0, 1);
+	assert_int_equal(lua_tointeger(L, -1), 3);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, other.batch);
+	lua_call(L, 0, 1);
+	assert_int_equal(lua_tointeger(L, -1), 2);
+	settings_proxy(s, "other", &settings);
+	assert_null(settings.summary.batch);
+	settings_functions(NULL, "p", &p);
+	assert_true(!p.route && !p.batch);
+	settings_free(s);
+	lua_close(L);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -766,6 +799,7 @@ int main(void)
 		cmocka_unit_test(memory__of_luas_that_fails__costs_nothing_but_the_start),
 		cmocka_unit_test(memory__of_secrets__is_wiped),
 		cmocka_unit_test(summary__of_all_scopes__narrower_ones_count),
+		cmocka_unit_test(functions__of_all_scopes__are_those_of_the_most_particular),
 	};
 
 	return cmocka_run_group_tests(tests, folder_make, folder_remove);
