@@ -350,6 +350,7 @@ route__that_computes_for_ever__does_not_keep_a_worker() {
 # A function that makes no use of the rest of the process's time: all alerts of a storm pass through it.
 route__in_a_storm__loses_none() {
 	sink_start s --log "$TMPDIR/s.log"
+	haproxy_global='tune.bufsize 65536'
 	settings <<-'END'
 		return { mailers = mailers, route = function(alert)
 			alert.to = "team" .. alert.server:sub(-1) .. "@example.org"
@@ -388,7 +389,7 @@ batch__a_function__says_which_alerts_share_a_mail() {
 	equal "[HAProxy Alert] 4 alerts: 4 servers down, 0 up (web, db)|[HAProxy Alert] 4 alerts: 4 servers down, 0 up (web, db)" \
 		"$(subjects_to ops@example.org | tr '|' '\n' | grep alerts: | sed 's/(db, web)/(web, db)/' | paste -sd '|')"
 	equal 2 "$(subjects_to ops@example.org | tr '|' '\n' | grep -c odd)"
-	equal 2 "$(grep -c 'odd: route: .*no rack; the alert goes as without it' "$TMPDIR/h.out")"
+	equal 2 "$(grep -o 'mailers: [a-z]*/odd: route: .*no rack; the alert goes as without it' "$TMPDIR/h.out" | sort -u | wc -l)"
 }
 
 tests_run
