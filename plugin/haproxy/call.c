@@ -17,24 +17,29 @@
 #define CALL_INSTRUCTIONS 10000 /* HAProxy's own number between two looks */
 #define CALL_STUCK_MS     200   /* for computing where nothing can be interrupted; HAProxy aborts the process after seconds */
 
-static const char call_since; /* its address: key in the registry of when the coroutine that runs was resumed */
+/* Their addresses are keys in the registry: which coroutine runs, and since when. */
+static const char call_running, call_since;
 
-/* The hook is gone when it was it that yielded. */
-static void call_hook(lua_State *co, lua_Debug *ar)
+/* Coroutines that the function makes inherit the hook: they belong to it, and are not left but with it. The hook is gone when
+ * it was it that yielded.
+ */
+static void call_hook(lua_State *L, lua_Debug *ar)
 {
+	const void *running;
 	lua_Integer since;
 
 	(void)ar;
-	if (lua_isyieldable(co)) {
-		lua_sethook(co, NULL, 0, 0);
-		lua_yield(co, 0);
-		return;
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &call_running);
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &call_since);
+	running = lua_touserdata(L, -2);
+	since = lua_tointeger(L, -1);
+	lua_pop(L, 2);
+	if (L == running && lua_isyieldable(L)) {
+		lua_sethook(L, NULL, 0, 0);
+		lua_yield(L, 0);
+	} else if ((lua_Integer)instance_now() - since > CALL_STUCK_MS) {
+		luaL_error(L, "it computes for too long where it cannot be interrupted");
 	}
-	lua_rawgetp(co, LUA_REGISTRYINDEX, &call_since);
-	since = lua_tointeger(co, -1);
-	lua_pop(co, 1);
-	if ((lua_Integer)instance_now() - since > CALL_STUCK_MS)
-		luaL_error(co, "it computes for too long where it cannot be interrupted");
 }
 
 /* The coroutine is at 1; <nargs> arguments are on its own stack. */
@@ -47,6 +52,8 @@ static int call_go_on(lua_State *L, int status, lua_KContext nargs)
 	lua_settop(L, 1);
 	lua_pushinteger(L, (lua_Integer)instance_now());
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &call_since);
+	lua_pushlightuserdata(L, co);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &call_running);
 	lua_sethook(co, call_hook, LUA_MASKCOUNT, CALL_INSTRUCTIONS);
 	result = compat_resume(co, L, (int)nargs, &n);
 	if (result == LUA_YIELD) {

@@ -189,6 +189,12 @@ route__a_webhook__is_told_and_the_mail_goes() {
 				local busy = 0
 				for i = 1, 300000 do busy = busy + i end
 				alert:insert_header("X-Sum", busy)
+				local next_sum = coroutine.wrap(function()
+					local sum = 0
+					for i = 1, 100000 do sum = sum + i end
+					coroutine.yield(sum)
+				end)
+				alert:insert_header("X-Own", next_sum())
 				return alert
 			end,
 		}
@@ -201,8 +207,8 @@ route__a_webhook__is_told_and_the_mail_goes() {
 	cli h "set server db/s1 health up"
 	mails_come 2
 	equal '{"text":"db/s1 is DOWN"}|{"text":"db/s1 is UP"}' "$(paste -sd '|' "$TMPDIR/hook.log")"
-	equal 'X-Chat: 204|X-Greeting: 220|X-Queue: rung|X-Sum: 45000150000' "$(mail 1 | grep '^X-' | paste -sd '|')"
-	equal 'X-Chat: 204|X-Greeting: 220|X-Queue: rung|X-Sum: 45000150000' "$(mail 2 | grep '^X-' | paste -sd '|')"
+	equal 'X-Chat: 204|X-Greeting: 220|X-Queue: rung|X-Sum: 45000150000|X-Own: 5000050000' "$(mail 1 | grep '^X-' | paste -sd '|')"
+	equal 'X-Chat: 204|X-Greeting: 220|X-Queue: rung|X-Sum: 45000150000|X-Own: 5000050000' "$(mail 2 | grep '^X-' | paste -sd '|')"
 	! logged 'route:' || fail "$(cat "$TMPDIR/h.out")"
 }
 
