@@ -229,7 +229,7 @@ const struct mailer_settings *engine_mailer_settings(const struct engine *e, int
 
 /* --- seeing it (engine_show.c) --- */
 
-/* Append a table of fixed-width columns, one head line that begins with "# " first. Printable ASCII and
+/* Append a table of fixed-width columns, one head line that begins with "# " first; other such lines may follow. Printable ASCII and
  * '\n' only; errors are those of <out>.
  */
 void engine_show_mailers(const struct engine *e, struct buffer *out, uint64_t now_ms);

@@ -108,6 +108,9 @@ void engine_show_mailers(const struct engine *e, struct buffer *out, uint64_t no
 	              "last_error");
 	for (m = e->mailers; m; m = m->next)
 		engine_show_mailer(e, m, out, now_ms);
+	if (e->asks.count)
+		buffer_printf(out, "# before that: %zu alert%s for the route function\n", e->asks.count,
+		              e->asks.count == 1 ? " waits" : "s wait");
 }
 
 /* --- show mailers alerts --- */

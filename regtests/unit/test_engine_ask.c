@@ -108,6 +108,9 @@ static void engine_ask__a_question__has_what_the_rules_made(void **state)
 	assert_int_equal(p->nmails, 0);
 	assert_true(engine_busy(p->engine));
 	assert_int_equal(peer_stats(p).queued, 2);
+	engine_show_mailers(p->engine, &q, p->now);
+	buffer_add(&q, "", 1);
+	assert_non_null(strstr(q.data, "\n# before that: 2 alerts wait for the route function\n"));
 	assert_int_equal(ask(p, &q), 1);
 	assert_string_equal(field(&q, "name"), legs[0]);
 	assert_string_equal(field(&q, "state"), legs[1]);
