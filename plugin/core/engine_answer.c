@@ -312,10 +312,12 @@ enum mailers_error engine_answer(struct engine *e, uint64_t id, const struct buf
 		engine_ask_fail(e, ask, *reason ? reason : mailers_error_text(error), now_ms);
 		return error;
 	}
-	if (n)
+	if (n) {
 		ask->proxy->asks.answered++;
-	else
+	} else { /* it may have forgotten to return the alert */
 		ask->proxy->asks.dropped++;
+		engine_log(e, ALERT_LEVEL_INFO, "mailers: %s: dropped by the route function: %s", ask->alert.name, ask->alert.text);
+	}
 	engine_ask_end(e, ask);
 	return MAILERS_OK;
 }

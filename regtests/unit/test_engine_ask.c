@@ -322,6 +322,7 @@ static void engine_answer__several_or_none__are_as_many_alerts(void **state)
 	assert_int_equal(engine_answer(p->engine, id, many, ENGINE_ANSWERS + 1, p->now), MAILERS_ERR_BOUND);
 	peer_finish(p);
 	assert_string_equal(peer_order(p, "a@example.com"), "first second three");
+	assert_int_equal(peer_logged(p, "mailers: be/s1: dropped by the route function: two\n"), 1);
 	assert_string_equal(peer_order(p, "b@example.com"), "second three");
 	engine_metrics(p->engine, &metrics, p->now);
 	buffer_add(&metrics, "", 1);
