@@ -4,6 +4,7 @@
 #   postfix_start DIR ADDRESS...     starts one whose files are all below DIR, and which delivers to a maildir for
 #                                    each ADDRESS (all of one domain) and refuses every other recipient. Its port is in
 #                                    $postfix_port. A second call on DIR starts it again, on the same port.
+#                                    A function postfix_more PORT may print more lines of its master.cf.
 #   postfix_stop DIR                 ends it with all its processes, as `postfix stop` does, and waits for that
 #   postfix_mails DIR ADDRESS        the files of the mails that were delivered, in their order
 #
@@ -65,6 +66,7 @@ postfix_master_cf() {
 		tlsmgr unix - - n 1000? 1 tlsmgr
 		postlog unix-dgram n - n - 1 postlogd
 	END
+	[ -z "$(declare -F postfix_more)" ] || postfix_more "$1"
 }
 
 postfix_make() {

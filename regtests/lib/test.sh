@@ -6,7 +6,8 @@
 #
 # tests_run runs each function with two "__" in its name, in a shell of its own with `set -e`: a test fails with the
 # first command that fails. What it started is ended with it. It prints "N passed, N failed" as regtests/run
-# expects. A script can also be run by hand; then T=PATTERN chooses among its tests.
+# expects. A script can also be run by hand; then T=PATTERN chooses among its tests. `tests_run N` runs N at the same time, for
+# tests that mostly wait; what each says comes when it is over.
 #
 # In a test, $TMPDIR is an empty folder of its own.
 #   sink_start NAME [OPTION]...   a smtp_sink in the background; its port is in $NAME_port
@@ -119,21 +120,41 @@ test_shell() (
 	"$1"
 )
 
-tests_run() {
-	local name passed=0 failed=0 folder=${TMPDIR:-/tmp}
+# A function would run without `set -e` as a condition, so the status is looked at afterwards.
+test_report() {
+	local status
 
-	# A function would run without `set -e` as a condition, so the status is looked at afterwards.
+	test_one "$1" "$2"
+	status=$?
+	[ $status = 0 ] && echo "ok   $2" || echo "FAIL $2"
+	return $status
+}
+
+tests_run() {
+	local name pid pids=() passed=0 failed=0 at_once=${1:-1} folder=${TMPDIR:-/tmp}
+
 	set +e
 	for name in $(declare -F | sed -n 's/^declare -f \(.*__.*__.*\)/\1/p'); do
 		[[ $name == *${T:-}* ]] || [ -n "${MAILERS_TEST_DRIVER:-}" ] || continue
-		test_one "$folder" "$name"
-		if [ $? = 0 ]; then
-			passed=$((passed + 1))
-			echo "ok   $name"
-		else
-			failed=$((failed + 1))
-			echo "FAIL $name"
+		if [ "$at_once" = 1 ]; then
+			test_report "$folder" "$name"
+			[ $? = 0 ] && passed=$((passed + 1)) || failed=$((failed + 1))
+			continue
 		fi
+		while [ "$(jobs -rp | wc -l)" -ge "$at_once" ]; do
+			wait -n
+		done
+		{
+			said=$(test_report "$folder" "$name" 2>&1)
+			status=$?
+			echo "$said"
+			exit $status
+		} &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do
+		wait "$pid"
+		[ $? = 0 ] && passed=$((passed + 1)) || failed=$((failed + 1))
 	done
 	echo "$passed passed, $failed failed"
 	[ $failed = 0 ] && [ $passed != 0 ]
