@@ -186,9 +186,9 @@ $(TOOL_BIN):
 	$(Q)$(CC) -pie $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ -lev $(TOOL_LIBS)
 $(B)/tools/smtp_sink: TOOL_LIBS := -lssl -lcrypto
 
-##install      install plugin and mailers-send below $(DESTDIR)$(PREFIX), for each Lua that was built
+##install      install plugin, mailers-send and their documents below $(DESTDIR)$(PREFIX), for each Lua that was built
 install: all
-	$(Q)install -d $(DESTDIR)$(PREFIX)/share/haproxy-mailers $(DESTDIR)$(PREFIX)/share/doc/haproxy-mailers
+	$(Q)install -d $(DESTDIR)$(PREFIX)/share/haproxy-mailers
 	$(Q)for f in lua/mailers.lua lua/mailers/*.lua lua/mailers/*.html; do \
 		[ ! -f $$f ] || install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/haproxy-mailers/$${f#lua/} || exit 1; \
 	done
@@ -198,8 +198,13 @@ install: all
 		install -D -m 644 $$f $(DESTDIR)$(PREFIX)/lib/haproxy-mailers/$${f#$(B)/} || exit 1; \
 	done
 	$(Q)install -D -m 755 $(B)/mailers-send $(DESTDIR)$(PREFIX)/bin/mailers-send
-	$(Q)for f in LICENSE README* doc/*; do \
-		[ ! -f $$f ] || install -m 644 $$f $(DESTDIR)$(PREFIX)/share/doc/haproxy-mailers/ || exit 1; \
+	$(Q)for f in LICENSE README.md doc/*.md; do \
+		install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/doc/haproxy-mailers/$$f || exit 1; \
+	done
+	$(Q)for f in man/*.[17]; do \
+		d=$(DESTDIR)$(PREFIX)/share/man/man$${f##*.}; install -d $$d && \
+		sed 's,/usr/\(share\|lib\|share/doc\)/haproxy-mailers,$(PREFIX)/\1/haproxy-mailers,' $$f > $$d/$${f#man/} && \
+		chmod 644 $$d/$${f#man/} || exit 1; \
 	done
 
 ##clean        remove build/ but the cached HAProxys
