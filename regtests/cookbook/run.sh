@@ -301,9 +301,30 @@ alerts_raised() { cli h show mailers alerts | grep -cE ' is (UP|DOWN)'; }
 
 # --- 5 ------------------------------------------------------------------------------------------------------
 
-recipe_5__alerts_of_databases__reach_the_dbas() {
+# The webhook of a chat, and a name server that knows it.
+chat_start() {
+	certs_ca "$TMPDIR"
+	certs_server "$TMPDIR" chat.example.org
+	/usr/bin/python3 "$here/chat.py" chat.example.org "$TMPDIR/chat.example.org.pem" "$TMPDIR/chat.out" "$TMPDIR/chat.ports" \
+		2> "$TMPDIR/chat.err" < /dev/null &
+	echo $! > "$TMPDIR/chat.first"
+	disown $! # or the shell says that it was killed
+	until_true $WAIT_S test -s "$TMPDIR/chat.ports" || fail "$(cat "$TMPDIR/chat.err")"
+	read -r chat_port dns_port < "$TMPDIR/chat.ports"
+}
+
+# The texts of the posts, each of which has to be JSON and at the right place.
+chat_said() {
+	perl -MJSON::PP -ne '
+		my ($path, $type, $body) = /^(\S+)\t(\S+)\t(.*)$/ or die;
+		die $_ unless $path eq "/hooks/x7" && $type eq "application/json";
+		print decode_json($body)->{text}, "\n";' "$TMPDIR/chat.out"
+}
+
+recipe_5__alerts_of_databases__reach_the_dbas_and_the_chat() {
 	targets 4
 	mails_start mx1
+	chat_start
 	recipe_take 5 <<-END
 		/etc/haproxy/mailers.conf.lua = $TMPDIR/etc/mailers.conf.lua
 		/etc/haproxy/haproxy.cfg = $TMPDIR/etc/haproxy.cfg
@@ -311,8 +332,12 @@ recipe_5__alerts_of_databases__reach_the_dbas() {
 		192.0.2.21:5432 = 127.0.0.1:$(target_port 3)
 		192.0.2.22:5432 = 127.0.0.1:$(target_port 4)
 		192.0.2.25:25 = 127.0.0.1:$postfix_port
+		192.0.2.53:53 = 127.0.0.1:$dns_port
 		https://wiki.example.org/db/%{proxy} =
+		/etc/ssl/certs/ca-certificates.crt = $TMPDIR/ca.pem
+		/etc/haproxy/chat.url = $TMPDIR/etc/chat.url
 	END
+	echo "https://chat.example.org:$chat_port/hooks/x7" > "$TMPDIR/etc/chat.url"
 	recipe_try
 	recipe_start
 	servers down 2
@@ -336,6 +361,21 @@ recipe_5__alerts_of_databases__reach_the_dbas() {
 		fail "$(cli h mailers route db_orders/pg1 down)"
 	cli h mailers route www/canary down | grep -q 'no mail: dropped'
 	cli h show stat | grep -q '^www,canary,.*,DOWN,' || fail "the canary lives"
+
+	# The chat has the texts of the mails, and the mails are there without it too.
+	chat_said > "$TMPDIR/chat.texts"
+	equal 3 "$(wc -l < "$TMPDIR/chat.texts")" "$(cat "$TMPDIR/chat.texts")"
+	equal 3 "$(grep -cE '^Server (db_orders/pg1 is (DOWN|UP)|www/web1 is DOWN), reason: ' "$TMPDIR/chat.texts")" "$(cat "$TMPDIR/chat.texts")"
+	grep -qFf <(mail mx1 dba 2 | grep '^Server ') "$TMPDIR/chat.texts" || fail "$(cat "$TMPDIR/chat.texts")"
+	kill -STOP "$(cat "$TMPDIR/chat.first")"
+	servers down 3
+	same_within $WAIT_S 4 mails mx1 dba
+	equal 1 "$(grep -cE 'chat webhook: status 50[34]' "$TMPDIR/h.out")" "failures of the chat"
+	kill -KILL "$(cat "$TMPDIR/chat.first")"
+	servers up 3
+	same_within $WAIT_S 5 mails mx1 dba
+	said_within $WAIT_S 'chat webhook: status 503'
+	! grep 'route: ' "$TMPDIR/h.out" || fail "the function failed"
 }
 
 # --- 6 ------------------------------------------------------------------------------------------------------
