@@ -222,6 +222,8 @@ int engine_token_wanted(struct engine *e);
  * NOMEM: the old one stays; STATE: there is no such mailer, or it has no credentials.
  */
 enum mailers_error engine_token_set(struct engine *e, int index, const char *token, uint64_t now_ms);
+/* There is none, <why> is logged: while the mailer is down, and asks with each probe, only in passing. */
+void engine_token_missing(struct engine *e, int index, const char *why);
 /* The settings of mailer <index> (0 and up, in the order of their making); NULL beyond the last. Its
  * credentials are those that the host gave, also after engine_token_set().
  */

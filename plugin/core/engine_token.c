@@ -57,6 +57,15 @@ enum mailers_error engine_token_set(struct engine *e, int index, const char *tok
 	return MAILERS_OK;
 }
 
+void engine_token_missing(struct engine *e, int index, const char *why)
+{
+	const struct mailer *m = engine_mailer_at(e, index);
+
+	if (m)
+		engine_log(e, m->state == MAILER_DOWN ? ALERT_LEVEL_INFO : ALERT_LEVEL_WARNING,
+		           "mailers: mailer %s (%s): no new token: %s", m->settings.name, m->settings.address, why);
+}
+
 const struct mailer_settings *engine_mailer_settings(const struct engine *e, int index)
 {
 	const struct mailer *m = engine_mailer_at(e, index);

@@ -106,8 +106,7 @@ void config_tokens(struct engine *e, uint64_t now_ms)
 			snprintf(reason, sizeof(reason), "out of memory");
 		}
 		if (!ok)
-			engine_log(e, ALERT_LEVEL_WARNING, "mailers: mailer %s (%s): no new token: %s", m->name,
-			           m->address, reason);
+			engine_token_missing(e, index, reason);
 		sasl_wipe(token, sizeof(token));
 	}
 }

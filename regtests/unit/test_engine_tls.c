@@ -364,6 +364,37 @@ static void token__set_while_a_session_uses_the_old_one__both_live(void **state)
 	done(p);
 }
 
+/* BUG: a token file that could not be read was a warning every ten seconds, for as long as the mailer was down. */
+static void token__missing_while_down__is_no_warning_again(void **state)
+{
+	struct peer *p = secure(PEER_NEED, SMTP_TLS_NONE, &token);
+	struct engine_proxy *be = peer_proxy(p, "be", "a@example.com");
+	int tries;
+
+	(void)state;
+	p->mailer.auth_without_tls = true;
+	p->rules[0] = (struct peer_rule){ NULL, AT_AUTH, NULL, "535 5.7.8 expired", 0 };
+	peer_mailer(p, be, "mx1:25");
+	peer_raise(p, be, 1, "x");
+	peer_run(p);
+	for (tries = 1; tries <= 6; tries++) {
+		assert_int_equal(engine_token_wanted(p->engine), 0);
+		engine_token_missing(p->engine, 0, "cannot open it");
+		peer_run(p);
+		assert_int_equal(peer_logged(p, "no new token: cannot open it"), tries);
+		peer_wait(p);
+	}
+	assert_int_equal(p->nmails, 0);
+	assert_int_equal(peer_logged(p, "mx1:25 (mx1:25) is down"), 1);
+	assert_int_equal(peer_logged(p, "<4> mailers: mailer mx1:25 (mx1:25): no new token"), 2);
+	engine_token_missing(p->engine, 7, "nobody"); /* there is no such mailer */
+	p->rules[0].reply = "235 ok";
+	peer_finish(p);
+	assert_int_equal(p->nmails, 1);
+	assert_int_equal(peer_logged(p, "nobody"), 0);
+	done(p);
+}
+
 /* --- test mails --- */
 
 static void test__with_tls__names_version_and_certificate(void **state)
@@ -412,6 +443,7 @@ int main(void)
 		cmocka_unit_test(auth__refused__is_the_mailers_failure_and_no_secret_is_logged),
 		cmocka_unit_test(token__refused__is_wanted_once_and_the_new_one_used_at_once),
 		cmocka_unit_test(token__set_while_a_session_uses_the_old_one__both_live),
+		cmocka_unit_test(token__missing_while_down__is_no_warning_again),
 		cmocka_unit_test(test__with_tls__names_version_and_certificate),
 	};
 
