@@ -8,16 +8,18 @@
  *   Date: <date>                                    (left out without one)
  *   Subject: [HAProxy Alert] <text>                 (or <subject>, without the words before it)
  *   Message-ID: <<message_id>>
+ *   In-Reply-To: <<thread>>                         (both left out without one)
+ *   References: <<thread>>
  *   MIME-Version: 1.0
  *   Content-Type: text/plain; charset=us-ascii      (utf-8 when from, to or text holds a byte above 127)
  *   Content-Transfer-Encoding: 7bit                 (8bit then)
  *   Auto-Submitted: auto-generated
  *   <headers>                                       (left out without)
- *   empty line, <body> or <text>, empty line
+ *   empty line, <body> or <text>, empty line        (with <note>: an empty line and <note> before the last one)
  *
  * Line ends are CRLF only. No byte of a field can start a line: CR, LF and every other control
  * byte but TAB becomes a space; all other bytes are written as they are, in headers too. LF alone ends a line of
- * <body>, where each line is cleaned and broken like <text>.
+ * <body>, where each line is cleaned and broken like <text>; so is <note>, which is one line.
  *
  * The value of a header of <headers> is written as encoded words where it has to be.
  *
@@ -54,6 +56,10 @@ struct message_fields {
 	const char *body;       /* NULL: <text>; else lines, and <text> is the subject alone */
 	const char *subject;    /* NULL: <text>, with the words before it */
 	const char *cc;         /* header value; left out without one */
+	/* Without <>: the message that this one follows, which need not exist: those that name the same one are shown
+	 * together (RFC 5322 3.6.4). */
+	const char *thread;
+	const char *note;       /* a paragraph behind the body; NULL: none */
 	bool encode;            /* the mail is to be ASCII, but for its addresses */
 	const char *headers;    /* more of them: lines "Name: value", each with a LF; names that are none are left out */
 };
@@ -65,7 +71,7 @@ struct message_fields {
  */
 const char *message_header_fault(const char *name, size_t len);
 
-/* Appends the message to <out>, which must be at the start of a line; it ends with <text> or <body>, CRLF CRLF
+/* Appends the message to <out>, which must be at the start of a line; it ends with <text>, <body> or <note>, CRLF CRLF
  * and is not dot-stuffed (that belongs to DATA). A failure, of memory for a scratch line too, is <out>'s
  * error; what was appended before it is no whole message.
  */

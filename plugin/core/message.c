@@ -30,6 +30,8 @@ static const struct message_header {
 	{ "Date: ", offsetof(struct message_fields, date), "", true },
 	{ NULL, 0, NULL, false }, /* the subject */
 	{ "Message-ID: <", offsetof(struct message_fields, message_id), ">", true },
+	{ "In-Reply-To: <", offsetof(struct message_fields, thread), ">", true },
+	{ "References: <", offsetof(struct message_fields, thread), ">", true },
 };
 
 /* A message has one of each of these, or mail systems act on them. What begins with one that ends with '-' is meant too. */
@@ -282,7 +284,21 @@ static void message_put_more(const struct message_fields *fields, struct buffer 
 		message_put_own(text, (size_t)(end - text), line, out);
 }
 
-/* The body, line by line through <line>. */
+/* <len> bytes of <text>, one line of the body, through <line>; false when that has failed. */
+static bool message_put_line(const char *text, size_t len, bool quoted, struct buffer *line, struct buffer *out)
+{
+	buffer_clear(line);
+	message_clean(line, text, len);
+	if (buffer_error(line))
+		return false;
+	if (quoted)
+		mime_body_line(line->data, line->len, out);
+	else
+		message_put_body(out, line->data, line->len);
+	return true;
+}
+
+/* The body, line by line through <line>, and the paragraph behind it. */
 static void message_put_lines(const struct message_fields *fields, bool quoted, struct buffer *line,
                               struct buffer *out)
 {
@@ -290,19 +306,15 @@ static void message_put_lines(const struct message_fields *fields, bool quoted, 
 
 	if (!text)
 		text = message_field(fields, offsetof(struct message_fields, text));
-	for (; ; text = end + 1) {
-		end = fields->body ? strchr(text, '\n') : NULL;
-		buffer_clear(line);
-		message_clean(line, text, end ? (size_t)(end - text) : strlen(text));
-		if (buffer_error(line))
+	while ((end = fields->body ? strchr(text, '\n') : NULL)) {
+		if (!message_put_line(text, (size_t)(end - text), quoted, line, out))
 			return;
-		if (quoted)
-			mime_body_line(line->data, line->len, out);
-		else
-			message_put_body(out, line->data, line->len);
-		if (!end)
-			return;
+		text = end + 1;
 	}
+	if (!message_put_line(text, strlen(text), quoted, line, out) || !fields->note)
+		return;
+	buffer_puts(out, "\r\n");
+	message_put_line(fields->note, strlen(fields->note), quoted, line, out);
 }
 
 /* Is there a byte above 127 in what is written as it is, or was before it was encoded? */
@@ -310,13 +322,15 @@ static bool message_is_high(const struct message_fields *fields)
 {
 	return message_has_high_byte(fields->from) || message_has_high_byte(fields->to) ||
 	       message_has_high_byte(fields->cc) || message_has_high_byte(fields->text) ||
-	       message_has_high_byte(fields->body) || message_has_high_byte(fields->subject);
+	       message_has_high_byte(fields->body) || message_has_high_byte(fields->subject) ||
+	       message_has_high_byte(fields->note);
 }
 
 void message_build(const struct message_fields *fields, struct buffer *out)
 {
 	const char *body = fields->body ? fields->body : message_field(fields, offsetof(struct message_fields, text));
-	bool quoted = fields->encode && mime_body_needs(body, MESSAGE_LINE_MAX);
+	bool quoted = fields->encode && (mime_body_needs(body, MESSAGE_LINE_MAX) ||
+	                                 (fields->note && mime_body_needs(fields->note, MESSAGE_LINE_MAX)));
 	bool high = message_is_high(fields);
 	const char *encoding = quoted ? "quoted-printable" : high && !fields->encode ? "8bit" : "7bit";
 	struct buffer line = { 0 };

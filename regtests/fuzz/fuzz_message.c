@@ -2,7 +2,8 @@
  * message: whatever the fields hold, the headers are ours and in order, no line is too long or ends in less
  * than CRLF, nothing is lost, the end of the mail is where it should be and nowhere else.
  *
- * Input: repeat|from|to|date|message-id|text, where <repeat> repetitions of `to` and `text` reach the folding.
+ * Input: repeat|from|to|date|message-id|text|thread|note, where <repeat> repetitions of `to` and `text` reach the
+ * folding.
  */
 #include <mailers/message.h>
 
@@ -73,8 +74,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *date = fuzz_field(&in);
 	char *message_id = fuzz_field(&in);
 	char *text = repeated(fuzz_field(&in), n);
+	char *thread = fuzz_field(&in);
+	char *note = fuzz_field(&in);
 	const struct message_fields fields = {
-		.from = from, .to = to, .date = date, .text = text, .message_id = message_id,
+		.from = from, .to = to, .date = date, .text = text, .message_id = message_id, .thread = thread,
+		.note = *note ? note : NULL,
 	};
 
 	check_message(&fields);
@@ -86,5 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	free(date);
 	free(message_id);
 	free(text);
+	free(thread);
+	free(note);
 	return 0;
 }

@@ -104,8 +104,11 @@ static inline const char *message_check_lines(const char **p, const char *end, c
 	return NULL;
 }
 
-/* Do the lines from <p> to <end> hold <text>, or the lines of <body>, and then one empty line? */
-static inline const char *message_check_body(const char *p, const char *end, const char *text, const char *body)
+/* Do the lines from <p> to <end> hold <text>, or the lines of <body>, an empty line and <note> if there is one, and
+ * then one empty line?
+ */
+static inline const char *message_check_body(const char *p, const char *end, const char *text, const char *body,
+                                             const char *note)
 {
 	const char *wrong, *lf;
 
@@ -117,6 +120,12 @@ static inline const char *message_check_body(const char *p, const char *end, con
 			wrong = message_check_lines(&p, end, body, lf ? (size_t)(lf - body) : strlen(body));
 			body = lf ? lf + 1 : NULL;
 		} while (body && !wrong);
+	if (!wrong && note) {
+		if (end - p < 2 || memcmp(p, "\r\n", 2))
+			return "no empty line before the note";
+		p += 2;
+		wrong = message_check_lines(&p, end, note, strlen(note));
+	}
 	if (wrong)
 		return wrong;
 	return end - p == 2 && !memcmp(p, "\r\n", 2) ? NULL : "the body does not end in one empty line";
@@ -127,30 +136,32 @@ static inline const char *message_check(const struct message_fields *fields, con
 {
 	const char *text = message_check_text(fields->text), *end = msg + len;
 	bool high = false;
-	const char *wrong, *all[] = { fields->from, fields->to, fields->text, fields->body };
+	const char *wrong, *all[] = { fields->from, fields->to, fields->text, fields->body, fields->note };
 	const struct { const char *name, *value, *end; } headers[] = {
 		{ "From: ", message_check_text(fields->from), "" },
 		{ "To: ", message_check_text(fields->to), "" },
 		{ "Date: ", message_check_text(fields->date), "" },
 		{ "Subject: [HAProxy Alert] ", text, "" },
 		{ "Message-ID: <", message_check_text(fields->message_id), ">" },
+		{ "In-Reply-To: <", message_check_text(fields->thread), ">" },
+		{ "References: <", message_check_text(fields->thread), ">" },
 		{ "MIME-Version: ", "1.0", "" },
 		{ "Content-Type: text/plain; charset=", "us-ascii", "" },
 		{ "Content-Transfer-Encoding: ", "7bit", "" },
 		{ "Auto-Submitted: ", "auto-generated", "" },
 	};
 
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
 		for (const char *p = message_check_text(all[i]); *p; p++)
 			high = high || (unsigned char)*p > 127;
 	for (size_t i = 0; i < sizeof(headers) / sizeof(*headers); i++) {
 		const char *value = headers[i].value;
 
-		if ((i == 2 || i == 4) && !*value)
+		if ((i == 2 || (i >= 4 && i <= 6)) && !*value)
 			continue;
-		if (high && i == 6)
+		if (high && i == 8)
 			value = "utf-8";
-		if (high && i == 7)
+		if (high && i == 9)
 			value = "8bit";
 		wrong = message_check_header(&msg, end, headers[i].name, value, headers[i].end);
 		if (wrong)
@@ -158,7 +169,7 @@ static inline const char *message_check(const struct message_fields *fields, con
 	}
 	if (end - msg < 2 || memcmp(msg, "\r\n", 2))
 		return "the headers do not end where they should";
-	return message_check_body(msg + 2, end, text, fields->body);
+	return message_check_body(msg + 2, end, text, fields->body, fields->note);
 }
 
 /* Does HAProxy's own mail sink, which knows the end only as an empty line followed by a dot, find it

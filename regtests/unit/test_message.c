@@ -109,10 +109,19 @@ static void message__empty_or_missing_fields__still_a_message(void **state)
 	check_bytes(&empty, expected);
 }
 
+enum { THREAD = 5, NOTE, FIELDS };
+
+/* How many lines more a message has with field <i>. */
+static size_t lines_of(size_t i)
+{
+	return i == NOTE || i == THREAD ? 2 : 0;
+}
+
 /* The place of field <i> in <fields>. */
 static const char **field_at(struct message_fields *fields, size_t i)
 {
-	const char **all[] = { &fields->from, &fields->to, &fields->date, &fields->text, &fields->message_id };
+	const char **all[FIELDS] = { &fields->from, &fields->to, &fields->date, &fields->text, &fields->message_id,
+	                             &fields->thread, &fields->note };
 
 	return all[i];
 }
@@ -135,7 +144,7 @@ static void message__control_byte_anywhere__becomes_a_space(void **state)
 	char value[32], *message;
 
 	(void)state;
-	for (size_t field = 0; field < 5; field++) {
+	for (size_t field = 0; field < FIELDS; field++) {
 		for (int c = 1; c < 256; c++) {
 			if ((c >= ' ' && c != 0x7f) || c == '\t')
 				continue;
@@ -144,7 +153,7 @@ static void message__control_byte_anywhere__becomes_a_space(void **state)
 				fields = ordinary;
 				*field_at(&fields, field) = value;
 				message = build(&fields, NULL);
-				assert_int_equal(count(message, "\r\n"), 12);
+				assert_int_equal(count(message, "\r\n"), 12 + lines_of(field));
 				assert_null(strchr(message, c == '\r' || c == '\n' ? 1 : c));
 				assert_null(strstr(message, "\nBcc"));
 				free(message);
@@ -163,13 +172,13 @@ static void message__crlf_injection__stays_one_line(void **state)
 	char *message;
 
 	(void)state;
-	for (size_t field = 0; field < 5; field++) {
+	for (size_t field = 0; field < FIELDS; field++) {
 		for (size_t i = 0; i < sizeof(attack) / sizeof(*attack); i++) {
 			fields = ordinary;
 			*field_at(&fields, field) = attack[i];
 			message = build(&fields, NULL);
-			assert_int_equal(count(message, "\n"), 12);
-			assert_int_equal(count(message, "\r\n"), 12);
+			assert_int_equal(count(message, "\n"), 12 + lines_of(field));
+			assert_int_equal(count(message, "\r\n"), 12 + lines_of(field));
 			free(message);
 		}
 	}
@@ -265,7 +274,7 @@ static void message__every_length__keeps_its_invariants(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(unit) / sizeof(*unit); i++) {
-		for (size_t field = 0; field < 5; field++) {
+		for (size_t field = 0; field < FIELDS; field++) {
 			for (size_t n = 960; n <= 2010; n += n < 1005 || n > 1960 ? 1 : 30) {
 				fields = ordinary;
 				*field_at(&fields, field) = repeat(unit[i], n);
@@ -450,6 +459,39 @@ static void message__encode__is_ascii_whatever_the_texts(void **state)
 	}
 }
 
+static void message__thread_and_note__are_two_headers_and_a_paragraph(void **state)
+{
+	struct message_fields fields = ordinary;
+
+	(void)state;
+	fields.text = "Server be1/srv1 is UP";
+	fields.thread = "outage.7.1.0a1b@lb1.example.org";
+	fields.note = "The server was down for 1 second.";
+	check_bytes(&fields,
+	            "From: from@domain.tld\r\n"
+	            "To: to@domain.tld\r\n"
+	            "Date: Mon, 02 Mar 2026 14:05:09 +0100 (CET)\r\n"
+	            "Subject: [HAProxy Alert] Server be1/srv1 is UP\r\n"
+	            "Message-ID: <69a58b35.1.7@lb1.example.org>\r\n"
+	            "In-Reply-To: <outage.7.1.0a1b@lb1.example.org>\r\n"
+	            "References: <outage.7.1.0a1b@lb1.example.org>\r\n"
+	            "MIME-Version: 1.0\r\n"
+	            "Content-Type: text/plain; charset=us-ascii\r\n"
+	            "Content-Transfer-Encoding: 7bit\r\n"
+	            "Auto-Submitted: auto-generated\r\n"
+	            "\r\n"
+	            "Server be1/srv1 is UP\r\n"
+	            "\r\n"
+	            "The server was down for 1 second.\r\n"
+	            "\r\n");
+	/* A LF of the text stays in its line; what stands in the note alone is encoded, too. */
+	fields = (struct message_fields){ .from = "f", .to = "t", .text = "a\nb", .note = "caf\xc3\xa9", .encode = true };
+	check_encoded(&fields, "From: f\r\nTo: t\r\nSubject: [HAProxy Alert] a b\r\n"
+	              "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+	              "Content-Transfer-Encoding: quoted-printable\r\nAuto-Submitted: auto-generated\r\n\r\n"
+	              "a b\r\n\r\ncaf=C3=A9\r\n\r\n");
+}
+
 /* The words before the text are not put before a subject that somebody wrote, and no field begins a line. */
 static void message__subject_and_cc__begin_no_line(void **state)
 {
@@ -478,11 +520,15 @@ static void message__allocation_or_limit_fails__is_an_error_of_out(void **state)
 {
 	struct message_fields fields = ordinary;
 	struct buffer out = { 0 };
+	char note[6001] = "";
 	size_t len;
 	long n = 0;
 
 	(void)state;
 	fields.text = repeat("word ", 3000);
+	memset(note, 'x', sizeof(note) - 1);
+	fields.note = note;
+	fields.thread = "a@b";
 	free(build(&fields, &len));
 	for (;; n++) {
 		unit_fail_at(n);
@@ -567,6 +613,7 @@ int main(void)
 		cmocka_unit_test(message__body_of_its_own__is_lines_below_the_subject),
 		cmocka_unit_test(message__longer_than_the_native_limit__is_sent_whole),
 		cmocka_unit_test(message__encode__is_ascii_whatever_the_texts),
+		cmocka_unit_test(message__thread_and_note__are_two_headers_and_a_paragraph),
 		cmocka_unit_test(message__subject_and_cc__begin_no_line),
 		cmocka_unit_test(message__appended__leaves_what_was_there),
 		cmocka_unit_test(message__allocation_or_limit_fails__is_an_error_of_out),
