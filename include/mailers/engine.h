@@ -28,6 +28,7 @@
 #include <mailers/buffer.h>
 #include <mailers/error.h>
 #include <mailers/mailer.h>
+#include <mailers/outage.h>
 #include <mailers/queue.h>
 #include <mailers/rule.h>
 #include <mailers/template.h>
@@ -87,6 +88,8 @@ struct engine_proxy_settings {
 	uint32_t limit_per_ms;  /* ... in any stretch of so long; what is over it is folded into one. 0: no limit */
 	uint32_t max_age_ms;    /* 0: the engine's */
 	struct engine_summary_settings summary;
+	bool threads;           /* the mails of an outage refer to one id, the same in all of them and in no other */
+	bool durations;         /* a mail says how long the outage was whose end it tells, if its text is the legacy one */
 	/* Checked, and the host's, as long as the engine lives: */
 	const char *subject, *body; /* templates; NULL: the legacy ones */
 	const struct rule *rules;
@@ -104,6 +107,7 @@ struct engine_alert {
 	size_t text_len;
 	const char *date;       /* RFC 5322 */
 	const struct template_values *values; /* of its fields; NULL: what the other members tell */
+	struct outage_mark outage; /* of <server> */
 };
 
 enum engine_want { ENGINE_WANT_READ = 0, ENGINE_WANT_WRITE, ENGINE_WANT_CLOSE };

@@ -42,6 +42,7 @@
 
 #include <mailers/alert.h>
 #include <mailers/error.h>
+#include <mailers/outage.h>
 
 struct queue;
 struct queue_route;
@@ -71,6 +72,7 @@ struct queue_alert {
 	const char *subject, *body, *to, *cc, *headers; /* as in queue_mail; in this object, too */
 	size_t size;               /* bytes of this object */
 	unsigned nrcpt;            /* recipients on each of its routes; the caller's, who may read it */
+	struct outage_mark outage; /* the maker's, too */
 };
 
 /* What a mail has instead of what is composed from its alert; NULL: nothing. */

@@ -131,6 +131,7 @@ struct setting_proxy {
 	struct setting_rules rules;
 	int route;                 /* 0: no function */
 	uint32_t route_timeout;
+	bool threads, durations;
 };
 
 /* What stands at the top level alone. */

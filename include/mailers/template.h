@@ -13,6 +13,7 @@
 
 #include <mailers/alert.h>
 #include <mailers/buffer.h>
+#include <mailers/outage.h>
 
 #define TEMPLATE_REASON_SIZE 512   /* holds every reason uncut: one printable line */
 #define TEMPLATE_SUBJECT_MAX 900   /* bytes of a subject, as a template and rendered */
@@ -20,9 +21,9 @@
 
 enum template_field {
 	TEMPLATE_PROXY = 0, TEMPLATE_SERVER, TEMPLATE_NAME, TEMPLATE_STATE, TEMPLATE_LEVEL, TEMPLATE_EVENT,
-	TEMPLATE_TEXT, TEMPLATE_DATE, TEMPLATE_SINCE, TEMPLATE_CAUSE, TEMPLATE_CHECK, TEMPLATE_CODE, TEMPLATE_INFO,
-	TEMPLATE_DURATION, TEMPLATE_HEALTH, TEMPLATE_VIA, TEMPLATE_ACTIVE, TEMPLATE_BACKUP, TEMPLATE_SESSIONS,
-	TEMPLATE_QUEUED, TEMPLATE_REQUEUED,
+	TEMPLATE_TEXT, TEMPLATE_DATE, TEMPLATE_SINCE, TEMPLATE_DOWNTIME, TEMPLATE_CAUSE, TEMPLATE_CHECK, TEMPLATE_CODE,
+	TEMPLATE_INFO, TEMPLATE_DURATION, TEMPLATE_HEALTH, TEMPLATE_VIA, TEMPLATE_ACTIVE, TEMPLATE_BACKUP,
+	TEMPLATE_SESSIONS, TEMPLATE_QUEUED, TEMPLATE_REQUEUED,
 	TEMPLATE_FIELDS
 };
 
@@ -36,6 +37,7 @@ struct template_alert {
 	struct template_values values;
 	char number[8][24];
 	char via[300];
+	char downtime[OUTAGE_TEXT_SIZE];
 };
 
 /* "proxy", ...; NULL beyond the last. */
@@ -55,10 +57,10 @@ uint32_t template_uses(const char *text);
 void template_render(const char *text, const struct template_values *values, size_t most, struct buffer *out);
 
 /* Fills <t> with what the arguments say; all must stay as long as <t> is used. <event> NULL: a state that was
- * found. <name> is "proxy/server", <text> the alert's, <since> when its state began.
+ * found. <name> is "proxy/server", <text> the alert's, <since> when its state began, <outage> NULL for none.
  */
 void template_alert_fill(struct template_alert *t, const struct alert_event *event, const struct alert_origin *origin,
                          const struct alert_text *what, const char *name, const char *text, const char *date,
-                         const char *since);
+                         const char *since, const struct outage_mark *outage);
 
 #endif

@@ -139,6 +139,7 @@ enum mailers_error engine_raise_decided(struct engine *e, struct engine_proxy *p
 	if (alert) {
 		alert->nrcpt = (unsigned)d->nrcpt;
 		alert->owner = proxy;
+		alert->outage = a->outage;
 		engine_summary_add(e, proxy, alert, d->batch, now_ms);
 	}
 	for (r = proxy->routes; r; r = r->next) {

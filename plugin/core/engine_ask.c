@@ -184,11 +184,12 @@ static void ask_write(const struct engine_ask *ask, const struct engine_decision
 {
 	const struct engine_proxy *p = ask->proxy;
 	struct template_values values = ask->values;
+	char downtime[OUTAGE_TEXT_SIZE];
 	struct buffer subject = { 0 };
 	size_t i;
 
 	if (!ask->alert.values)
-		engine_rule_values(p, &ask->alert, ask->alert.text, &values);
+		engine_rule_values(p, &ask->alert, ask->alert.text, downtime, &values);
 	for (i = 0; i < TEMPLATE_FIELDS; i++)
 		ask_field(out, template_field_name((unsigned)i), values.value[i]);
 	engine_ask_subject(&ask->alert, d, &subject);

@@ -71,9 +71,11 @@ static void engine_explain_ways(const struct engine_proxy *p, const struct engin
 	buffer_puts(out, "\n");
 }
 
-static void engine_explain_mail(const struct engine_alert *a, const struct engine_decision *d, struct buffer *out)
+static void engine_explain_mail(const struct engine_proxy *p, const struct engine_alert *a,
+                                const struct engine_decision *d, struct buffer *out)
 {
-	const char *body = d->mail.body ? d->mail.body : a->text, *end;
+	const char *body = d->mail.body ? d->mail.body : a->text, *end, *note;
+	char text[ENGINE_NOTE_SIZE];
 
 	buffer_puts(out, d->mail.subject ? "subject: " : "subject: [HAProxy Alert] ");
 	engine_explain_text(out, d->mail.subject ? d->mail.subject : a->text);
@@ -89,6 +91,9 @@ static void engine_explain_mail(const struct engine_alert *a, const struct engin
 			out->error = MAILERS_ERR_NOMEM;
 		buffer_free(&line);
 	}
+	note = d->mail.body ? NULL : engine_outage_note(p, &a->outage, text);
+	if (note)
+		buffer_printf(out, "| \n| %s\n", note);
 }
 
 bool engine_explain(const struct engine *e, const struct engine_alert *a, struct buffer *out)
@@ -111,7 +116,7 @@ bool engine_explain(const struct engine *e, const struct engine_alert *a, struct
 			buffer_puts(out, "no mail: dropped\n");
 		} else {
 			engine_explain_ways(p, &d, out);
-			engine_explain_mail(a, &d, out);
+			engine_explain_mail(p, a, &d, out);
 			if (p->ask_ms)
 				buffer_puts(out, "then:    the route function of the settings decides\n");
 		}

@@ -15,7 +15,7 @@
  *   engine_summary.c  alerts that wait for others
  *   engine_drain.c    the end of the process
  *   engine_count.c    what is counted for the metrics and the status page
- *   engine_outage.c   servers that are down
+ *   engine_outage.c   servers that are down, and what their mails have in common
  *   engine_metrics.c  the counters in Prometheus' text format
  *   engine_status.c   what the status page shows, as JSON
  *   engine_record.c   the last alerts and their fate
@@ -113,6 +113,7 @@ struct engine_proxy {
 		uint64_t answered, dropped, failed, unasked; /* alerts, by what became of the question */
 		size_t waiting;
 	} asks;
+	bool threads, durations;
 	bool ready;                 /* engine_proxy_ready() was called */
 	uint64_t alerts[ALERT_LEVEL_DEBUG + 1]; /* raised, by level, once each */
 	uint64_t unready;           /* of these: lost for want of routes ... */
@@ -297,9 +298,11 @@ enum mailers_error engine_rule_decide(const struct engine_proxy *p, const struct
 void engine_rule_end(struct engine_decision *d);
 /* Makes subject and body of d->mail anew, from its templates and the values of <a>. */
 void engine_rule_render(const struct engine_proxy *p, const struct engine_alert *a, struct engine_decision *d);
-/* Fills <values> with what the alert itself tells; <text> is its text, ended. */
+/* Fills <values> with what the alert itself tells; <text> is its text, ended, <downtime> memory for one of them
+ * (OUTAGE_TEXT_SIZE bytes).
+ */
 void engine_rule_values(const struct engine_proxy *p, const struct engine_alert *a, const char *text,
-                        struct template_values *values);
+                        char *downtime, struct template_values *values);
 
 /* engine_ask.c. Takes an alert to be asked about; false: it is to be raised at once, and all before it of its server were. */
 bool engine_ask_add(struct engine *e, struct engine_proxy *p, const struct engine_alert *a, uint64_t now_ms);
@@ -415,6 +418,15 @@ const char *engine_show_state(const struct mailer *m); /* "UP", "FAILING", "DOWN
 
 /* engine_outage.c */
 void engine_outage_free(struct engine *e);
+/* Appends the id, without <> and with a NUL, that all mails about this outage of <alert>'s server refer to, which is
+ * also <mail>'s if all of its alerts are of it. Nothing when they are not, or the proxy has no threads.
+ */
+void engine_outage_thread(const struct engine *e, const struct queue_envelope *mail, struct buffer *id);
+/* What the mail of an alert of <p> says of the outage that it ends, in <out> (ENGINE_NOTE_SIZE bytes), which is
+ * returned; NULL: nothing.
+ */
+#define ENGINE_NOTE_SIZE (OUTAGE_TEXT_SIZE + 32)
+const char *engine_outage_note(const struct engine_proxy *p, const struct outage_mark *outage, char *out);
 
 /* engine_token.c. Looks whether a session failed because of its token. */
 void engine_token_failed(struct mailer *m, const struct smtp_client_event *ev);

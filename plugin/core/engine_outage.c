@@ -3,8 +3,14 @@
  * tells it whether or not the level of the alert is mailed. Those beyond ENGINE_OUTAGES, and those for which
  * there was no memory, are counted and not listed.
  *
- * Called by the host; read by engine_metrics.c and engine_status.c.
+ * And what the mails of an outage have in common, made from what each alert carries (outage.h), and not from that list:
+ * the id of their thread, and how long it was. No mail has that id: whoever gets some of them only, after others were
+ * folded, lost or sent elsewhere, has those in one thread.
+ *
+ * Called by the host; read by engine_metrics.c and engine_status.c; the mails' part by flight_build.c,
+ * flight_summary.c and engine_explain.c.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +45,35 @@ void engine_outage_end(struct engine *e, struct engine_proxy *proxy, struct engi
 	list_remove(&outage->link);
 	e->outages.listed--;
 	free(outage);
+}
+
+void engine_outage_thread(const struct engine *e, const struct queue_envelope *mail, struct buffer *id)
+{
+	const struct queue_alert *a = mail->alert;
+	const struct engine_proxy *p = a->owner;
+	size_t i;
+
+	if (!p->threads || !a->outage.number)
+		return;
+	for (i = 0; i < mail->nalerts; i++) {
+		if (mail->alerts[i]->server != a->server || mail->alerts[i]->outage.number != a->outage.number)
+			return;
+	}
+	/* The proxy's first mailer, whichever one it goes over. Nothing of it is HAProxy's text but the host name, which
+	 * engine_proxy_mailer() has checked. */
+	buffer_printf(id, "outage.%llu.%llu.%s@%s", (unsigned long long)a->server, (unsigned long long)a->outage.number,
+	              e->token, p->members[0].mailer->settings.helo);
+	buffer_add(id, "", 1);
+}
+
+const char *engine_outage_note(const struct engine_proxy *p, const struct outage_mark *outage, char *out)
+{
+	char text[OUTAGE_TEXT_SIZE];
+
+	if (!p->durations || !outage->over)
+		return NULL;
+	snprintf(out, ENGINE_NOTE_SIZE, "The server was down for %s.", outage_text(text, outage->lasted_ms));
+	return out;
 }
 
 void engine_outage_free(struct engine *e)

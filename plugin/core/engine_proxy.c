@@ -97,6 +97,8 @@ enum mailers_error engine_proxy_add(struct engine *e, const struct engine_proxy_
 	p->mode = settings->mode;
 	p->limit_mails = settings->limit_per_ms ? settings->limit_mails : 0;
 	p->limit_per_ms = settings->limit_per_ms;
+	p->threads = settings->threads;
+	p->durations = settings->durations;
 	p->max_age_ms = settings->max_age_ms ? settings->max_age_ms : e->max_age_ms;
 	if (p->name && p->from && p->to && engine_proxy_summary(p, &settings->summary))
 		error = engine_proxy_addresses(p, settings->name, reason);

@@ -199,7 +199,7 @@ static const char *engine_rule_server(const struct engine_proxy *p, const char *
 }
 
 void engine_rule_values(const struct engine_proxy *p, const struct engine_alert *a, const char *text,
-                        struct template_values *values)
+                        char *downtime, struct template_values *values)
 {
 	static const char *const states[ALERT_CHANGES] = {
 		[ALERT_CHANGE_DOWN] = "DOWN", [ALERT_CHANGE_UP] = "UP", [ALERT_CHANGE_DRAIN] = "DRAIN",
@@ -210,6 +210,7 @@ void engine_rule_values(const struct engine_proxy *p, const struct engine_alert 
 		[TEMPLATE_STATE] = states[a->what->change], [TEMPLATE_LEVEL] = alert_level_name(a->what->level),
 		[TEMPLATE_EVENT] = alert_change_name(a->what->change),
 		[TEMPLATE_TEXT] = text, [TEMPLATE_DATE] = a->date, [TEMPLATE_SINCE] = a->date,
+		[TEMPLATE_DOWNTIME] = a->outage.over ? outage_text(downtime, a->outage.lasted_ms) : NULL,
 	} };
 }
 
@@ -217,6 +218,7 @@ void engine_rule_render(const struct engine_proxy *p, const struct engine_alert 
 {
 	const struct template_values *values = a->values;
 	struct template_values own;
+	char downtime[OUTAGE_TEXT_SIZE];
 	struct buffer text = { 0 };
 
 	buffer_clear(&d->subject);
@@ -226,7 +228,7 @@ void engine_rule_render(const struct engine_proxy *p, const struct engine_alert 
 		buffer_add(&text, "", 1);
 		if (buffer_error(&text))
 			d->subject.error = MAILERS_ERR_NOMEM;
-		engine_rule_values(p, a, buffer_error(&text) ? "" : text.data, &own);
+		engine_rule_values(p, a, buffer_error(&text) ? "" : text.data, downtime, &own);
 		values = &own;
 	}
 	if (d->subject_text)

@@ -42,6 +42,7 @@ static void flight_message_id(const struct engine *e, const struct flight *f, st
 static void flight_fold(const struct queue_envelope *env, const struct engine_proxy *proxy, struct buffer *subject,
                         struct buffer *body)
 {
+	char text[ENGINE_NOTE_SIZE];
 	size_t i, checks = 0;
 
 	buffer_printf(subject, "%zu alerts for %.150s", env->nalerts, proxy->name);
@@ -52,16 +53,21 @@ static void flight_fold(const struct queue_envelope *env, const struct engine_pr
 	              env->nalerts - checks, checks);
 	for (i = 0; i < env->nalerts; i++) {
 		const struct queue_alert *a = env->alerts[i];
+		const char *note = engine_outage_note(a->owner, &a->outage, text);
 
 		buffer_printf(body, "\n%s, %s: ", a->date, a->name);
 		buffer_puts(body, a->text);
+		if (note)
+			buffer_printf(body, ". %s", note);
 	}
 	buffer_add(body, "", 1);
 }
 
-/* What rules and templates made of an alert. */
-static void flight_mail(const struct queue_alert *a, struct message_fields *fields)
+/* What rules and templates made of an alert; <note> has place for ENGINE_NOTE_SIZE bytes. */
+static void flight_mail(const struct queue_alert *a, struct message_fields *fields, char *note)
 {
+	if (!a->body)
+		fields->note = engine_outage_note(a->owner, &a->outage, note);
 	fields->subject = a->subject;
 	fields->body = a->body;
 	fields->cc = a->cc;
@@ -74,13 +80,15 @@ void flight_build(const struct engine *e, struct flight *f)
 {
 	const struct engine_proxy *proxy = flight_route(f)->proxy;
 	const struct queue_envelope *env = f->env;
-	struct buffer id = { 0 }, body = { 0 }, subject = { 0 };
+	struct buffer id = { 0 }, thread = { 0 }, body = { 0 }, subject = { 0 };
+	char note[ENGINE_NOTE_SIZE];
 	struct message_fields fields = {
 		.from = proxy->from, .to = proxy->to, .date = env->alerts[env->nalerts - 1]->date, .text = env->alert->text,
 		.encode = proxy->subject || proxy->body || env->alert->subject || env->alert->body,
 	};
 
 	flight_message_id(e, f, &id);
+	engine_outage_thread(e, env, &thread);
 	if (env->nalerts > 1) {
 		if (proxy->summary.wait_ms)
 			flight_summary(env, &subject, &body);
@@ -89,19 +97,21 @@ void flight_build(const struct engine *e, struct flight *f)
 		if (env->alert->to || env->alert->cc)
 			fields.to = env->rcpt[0];
 	} else {
-		flight_mail(env->alert, &fields);
+		flight_mail(env->alert, &fields, note);
 	}
-	if (buffer_error(&id) || buffer_error(&subject) || buffer_error(&body)) {
+	if (buffer_error(&id) || buffer_error(&thread) || buffer_error(&subject) || buffer_error(&body)) {
 		f->message.error = MAILERS_ERR_NOMEM;
 	} else {
 		if (env->nalerts > 1)
 			fields.text = subject.data;
 		fields.message_id = id.data;
+		fields.thread = thread.data;
 		if (body.data)
 			fields.body = body.data;
 		message_build(&fields, &f->message);
 	}
 	buffer_free(&id);
+	buffer_free(&thread);
 	buffer_free(&subject);
 	buffer_free(&body);
 }

@@ -122,12 +122,16 @@ static void summary_down(const struct summary *s, struct buffer *out)
 static void summary_group(const struct batch *groups, const struct batch_group *g, struct buffer *out)
 {
 	const struct queue_alert *first = summary_alert(groups, g->first), *last = summary_alert(groups, g->last);
+	char text[ENGINE_NOTE_SIZE];
+	const char *note = engine_outage_note(last->owner, &last->outage, text);
 
 	buffer_printf(out, "\n%.*s: %zu alert%s, ", SUMMARY_NAME_MAX, g->name, g->n, summary_s(g->n));
 	if (g->n > 1)
 		buffer_printf(out, "%s to ", first->date);
 	buffer_printf(out, "%s\n    ", last->date);
 	buffer_puts(out, last->text);
+	if (note)
+		buffer_printf(out, "\n    %s", note);
 	buffer_puts(out, "\n");
 }
 

@@ -84,6 +84,8 @@ const struct setting_field setting_proxy_fields[] = {
 	{ "route", SETTING_FUNCTION, PROXY(route), 0, 0, NULL, "", "function(alert) return alert end", 0 },
 	{ "route_timeout", SETTING_TIME, PROXY(route_timeout), 10, SETTING_ROUTE_MAX, NULL, "5s", "\"2s\"", 0 },
 	{ "summary", SETTING_SUMMARY, PROXY(summary), 0, 0, NULL, "", "{ wait = \"30s\", max_wait = \"5m\" }", 0 },
+	{ "threads", SETTING_BOOL, PROXY(threads), 0, 0, NULL, "false", "true", 0 },
+	{ "durations", SETTING_BOOL, PROXY(durations), 0, 0, NULL, "false", "true", 0 },
 	{ NULL, SETTING_TEXT, 0, 0, 0, NULL, NULL, NULL, 0 },
 };
 

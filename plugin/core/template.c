@@ -17,10 +17,11 @@ static const char *const template_names[] = {
 	[TEMPLATE_PROXY] = "proxy",       [TEMPLATE_SERVER] = "server",     [TEMPLATE_NAME] = "name",
 	[TEMPLATE_STATE] = "state",       [TEMPLATE_LEVEL] = "level",       [TEMPLATE_EVENT] = "event",
 	[TEMPLATE_TEXT] = "text",         [TEMPLATE_DATE] = "date",         [TEMPLATE_SINCE] = "since",
-	[TEMPLATE_CAUSE] = "cause",       [TEMPLATE_CHECK] = "check",       [TEMPLATE_CODE] = "code",
-	[TEMPLATE_INFO] = "info",         [TEMPLATE_DURATION] = "duration", [TEMPLATE_HEALTH] = "health",
-	[TEMPLATE_VIA] = "via",           [TEMPLATE_ACTIVE] = "active",     [TEMPLATE_BACKUP] = "backup",
-	[TEMPLATE_SESSIONS] = "sessions", [TEMPLATE_QUEUED] = "queued",     [TEMPLATE_REQUEUED] = "requeued",
+	[TEMPLATE_DOWNTIME] = "downtime", [TEMPLATE_CAUSE] = "cause",       [TEMPLATE_CHECK] = "check",
+	[TEMPLATE_CODE] = "code",         [TEMPLATE_INFO] = "info",         [TEMPLATE_DURATION] = "duration",
+	[TEMPLATE_HEALTH] = "health",     [TEMPLATE_VIA] = "via",           [TEMPLATE_ACTIVE] = "active",
+	[TEMPLATE_BACKUP] = "backup",     [TEMPLATE_SESSIONS] = "sessions", [TEMPLATE_QUEUED] = "queued",
+	[TEMPLATE_REQUEUED] = "requeued",
 };
 
 const char *template_field_name(unsigned field)

@@ -62,7 +62,7 @@ static void template_event_fields(struct template_alert *t, const struct alert_e
 
 void template_alert_fill(struct template_alert *t, const struct alert_event *event, const struct alert_origin *origin,
                          const struct alert_text *what, const char *name, const char *text, const char *date,
-                         const char *since)
+                         const char *since, const struct outage_mark *outage)
 {
 	const char **v = t->values.value;
 	size_t size = sizeof(t->number[0]);
@@ -79,6 +79,8 @@ void template_alert_fill(struct template_alert *t, const struct alert_event *eve
 		snprintf(t->via, sizeof(t->via), "%s/%s", origin->via_proxy, origin->via_server);
 		v[TEMPLATE_VIA] = t->via;
 	}
+	if (outage && outage->over)
+		v[TEMPLATE_DOWNTIME] = outage_text(t->downtime, outage->lasted_ms);
 	v[TEMPLATE_ACTIVE] = template_number(t->number[NUMBER_ACTIVE], size, origin->active_servers);
 	v[TEMPLATE_BACKUP] = template_number(t->number[NUMBER_BACKUP], size, origin->backup_servers);
 	v[TEMPLATE_SESSIONS] = template_number(t->number[NUMBER_SESSIONS], size, origin->sessions);

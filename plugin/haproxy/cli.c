@@ -11,6 +11,7 @@
 
 #define CLI_TEST_METATABLE "haproxy-mailers.test"
 #define CLI_TEST_MS        5000 /* a test that is not read for so long is ended */
+#define CLI_ROUTE_DOWN_MS  125000 /* how long the server was down of which route() shows an UP */
 
 /* Pushes the text of <b>, and says when it could not be had. */
 static void cli_push(lua_State *L, struct buffer *b)
@@ -86,8 +87,9 @@ static int cli_route(lua_State *L)
 	if (buffer_error(text))
 		return luaL_error(L, "out of memory");
 	e = instance_lock();
-	found = e && engine_explain(e, &(struct engine_alert){ .name = name, .what = &what, .text = text->data,
-	                                                       .text_len = text->len - 1, .date = "now" }, b);
+	found = e && engine_explain(e, &(struct engine_alert){
+		.name = name, .what = &what, .text = text->data, .text_len = text->len - 1, .date = "now",
+		.outage = { .number = 1, .over = what.change == ALERT_CHANGE_UP, .lasted_ms = CLI_ROUTE_DOWN_MS } }, b);
 	instance_unlock();
 	if (!found) {
 		lua_pushnil(L);

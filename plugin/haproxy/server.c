@@ -39,9 +39,12 @@ static bool server_was_down(const struct server *s, const struct alert_event *ev
 static void server_state_event(lua_State *L, struct server *s, const struct alert_event *ev, int reference,
                                char *info)
 {
-	bool told = server_was_told(s, ev);
+	bool told = server_was_told(s, ev), unseen = server_was_down(s, ev);
 
-	if (server_was_down(s, ev))
+	if (unseen)
+		server_outage_unseen(s, ev);
+	server_outage_event_begin(s, ev);
+	if (unseen)
 		server_mail_found(L, s, SERVER_STATE_STOPPED, false, reference);
 	else if (!s->found && s->state != SERVER_STATE_UNKNOWN && s->state != ev->old_state)
 		s->gaps++;
@@ -55,10 +58,22 @@ static void server_state_event(lua_State *L, struct server *s, const struct aler
 	s->state = ev->new_state;
 }
 
+/* It left maintenance. HAProxy takes it for up then, and says so by an event, but for one that tracks a server that is
+ * down: that one is down from now on, without an event.
+ */
+static void server_maintained(lua_State *L, struct server *s, int reference)
+{
+	struct server_look look;
+
+	server_look_at(L, reference, &look);
+	server_outage_look_begin(s, &look);
+}
+
 static void server_admin_event(lua_State *L, struct server *s, const struct alert_event *ev, int reference)
 {
 	bool drain = s->found_drain && ev->new_admin & SERVER_ADMIN_DRAIN;
 
+	server_outage_event_begin(s, ev);
 	if (s->untold && ev->new_admin & ~ev->old_admin & SERVER_ADMIN_MAINT) {
 		server_mail_found(L, s, SERVER_STATE_STOPPED, false, reference);
 		s->untold = false;
@@ -71,6 +86,8 @@ static void server_admin_event(lua_State *L, struct server *s, const struct aler
 		server_mail_event(L, s, ev, reference, NULL);
 	s->found_drain = false;
 	s->admin = ev->new_admin;
+	if (ev->old_admin & ~ev->new_admin & SERVER_ADMIN_MAINT)
+		server_maintained(L, s, reference);
 }
 
 /* handler(event, data, subscription, when); upvalues: the watched server, the field names. */
@@ -99,7 +116,7 @@ static int server_handler(lua_State *L)
 	else
 		server_mail_event(L, s, &ev, reference, NULL);
 	if (ev.type != ALERT_EVENT_CHECK)
-		server_outage_event(s, &ev, info);
+		server_outage_event_end(s, &ev, info);
 	server_look_count(L, lua_upvalueindex(1), reference);
 	return 0;
 }

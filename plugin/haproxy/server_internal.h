@@ -4,7 +4,7 @@
  *   server.c         which servers are watched, and their events
  *   server_mail.c    an event, or a state that was found, as a mail in the queue
  *   server_look.c    servers after a burst of events: what HAProxy did not tell
- *   server_outage.c  which servers are down, for the status page
+ *   server_outage.c  when a server is down: for its alerts, and for the status page
  */
 #ifndef HAPROXY_SERVER_INTERNAL_H
 #define HAPROXY_SERVER_INTERNAL_H
@@ -36,8 +36,9 @@ struct server {
 	bool listed;                      /* it will be looked at */
 	bool doubt;                       /* it was looked at once, and the picture did not fit */
 	uint64_t looked_ms;               /* when it was looked at after a burst or its birth */
-	bool down;                        /* the engine was told so, with this: */
-	struct engine_outage *outage;     /* NULL when it is one too many */
+	struct outage outage;
+	bool counted;                     /* the engine was told of it, and gave this: */
+	struct engine_outage *entry;      /* NULL when it is one too many */
 	char bytes[];
 };
 
@@ -82,12 +83,17 @@ void server_look_count(lua_State *L, int watched, int reference);
 /* Counts a server that was added: after many in a row all servers will be gone through. */
 void server_look_added(lua_State *L);
 
-/* server_outage.c */
+/* server_outage.c: an outage begins before the alerts that tell of it, and ends behind them (outage.h). */
 
-/* After <ev>: is the server down, or no longer? <info>: what the check said, or "". */
-void server_outage_event(struct server *s, const struct alert_event *ev, const char *info);
-/* The same after a look at it. */
-void server_outage_look(struct server *s, const struct server_look *look);
+/* Before the alerts of <ev>, and before its state is the server's: does it go down, or is it down no longer? */
+void server_outage_event_begin(struct server *s, const struct alert_event *ev);
+/* Behind them, when it is. <info>: what the check said, or "". */
+void server_outage_event_end(struct server *s, const struct alert_event *ev, const char *info);
+/* The same for a look at it. */
+void server_outage_look_begin(struct server *s, const struct server_look *look);
+void server_outage_look_end(struct server *s, const struct server_look *look);
+/* Before both: <ev> shows that a server which was added went down before anyone could hear of it. */
+void server_outage_unseen(struct server *s, const struct alert_event *ev);
 /* The server on top of the stack is watched from now on: its outage ends with it. */
 void server_outage_watch(lua_State *L);
 

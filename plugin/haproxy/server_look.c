@@ -139,6 +139,7 @@ static void server_adopt(lua_State *L, struct server *s, const struct server_loo
 	bool state = server_missed_state(s, look) || server_still_untold(s, look);
 	bool drain = server_missed_drain(s, look);
 
+	server_outage_look_begin(s, look);
 	if (look->maint)
 		s->admin |= SERVER_ADMIN_MAINT;
 	else
@@ -149,7 +150,6 @@ static void server_adopt(lua_State *L, struct server *s, const struct server_loo
 		s->admin &= ~SERVER_ADMIN_DRAIN;
 	if (!(look->state == SERVER_STATE_RUNNING && server_is_up(s->state)))
 		s->state = look->state;
-	server_outage_look(s, look);
 	if (state) {
 		server_mail_found(L, s, look->state, false, reference);
 		s->found = true;
@@ -158,6 +158,7 @@ static void server_adopt(lua_State *L, struct server *s, const struct server_loo
 		server_mail_found(L, s, look->state, true, reference);
 		s->found_drain = true;
 	}
+	server_outage_look_end(s, look);
 }
 
 /* Looks at a server whose burst is over, or that was added. False when it has to be looked at once more. */
@@ -211,7 +212,8 @@ static bool server_went_down(lua_State *L, struct server *s, int reference, stru
 	server_look_at(L, reference, look);
 	s->downs_known = look->has_downs;
 	s->downs = look->downs;
-	server_outage_look(s, look);
+	server_outage_look_begin(s, look);
+	server_outage_look_end(s, look);
 	return look->state == SERVER_STATE_STOPPED && !look->maint && !(look->has_downs && !look->downs);
 }
 

@@ -151,7 +151,9 @@ static void server_mail_queue(lua_State *L, const struct server_facts *f, const 
 	const struct server *s = f->server;
 	char since[QUEUE_DATE_MAX];
 	uint64_t now = instance_now();
-	struct engine_alert alert = { .server = s->key, .name = s->name, .what = what };
+	struct engine_alert alert = {
+		.server = s->key, .name = s->name, .what = what, .outage = outage_mark(&s->outage, what->change),
+	};
 	struct template_alert fields;
 	struct engine *e;
 	bool ring, stalled;
@@ -166,7 +168,7 @@ static void server_mail_queue(lua_State *L, const struct server_facts *f, const 
 	alert.date = server_mail_date(s->proxy, when);
 	if (engine_proxy_renders(s->proxy->engine)) {
 		template_alert_fill(&fields, f->event, &f->origin, what, s->name, alert.text, alert.date,
-		                    server_mail_since(f, what, alert.date, when, since, sizeof(since)));
+		                    server_mail_since(f, what, alert.date, when, since, sizeof(since)), &alert.outage);
 		alert.values = &fields.values;
 	}
 	e = instance_lock();

@@ -332,6 +332,8 @@ void settings_proxy(struct settings *s, const char *proxy, struct engine_proxy_s
 		.wait_ms = p.summary.wait, .max_wait_ms = p.summary.max_wait,
 		.first_now = p.summary.first == SETTING_FIRST_NOW, .batch = p.summary.batch.text, .group = p.summary.group,
 	};
+	out->threads = p.threads;
+	out->durations = p.durations;
 	out->subject = p.subject;
 	out->body = p.body;
 	out->rules = p.rules.rule;

@@ -423,6 +423,22 @@ static void rules_and_templates__of_several_scopes__are_those_of_the_most_partic
 	settings_free(s);
 }
 
+static void threads_and_durations__off_unless_a_scope_says_so(void **state)
+{
+	struct settings *s = load("return { threads = true, proxies = { ['*'] = { durations = true }, "
+	                          "p = { threads = false, durations = false } } }");
+	struct engine_proxy_settings p = { .threads = true, .durations = true }, q = { 0 }, none = p;
+
+	(void)state;
+	settings_proxy(s, "p", &p);
+	settings_proxy(s, "q", &q);
+	settings_proxy(NULL, "p", &none);
+	assert_true(!p.threads && !p.durations);
+	assert_true(q.threads && q.durations);
+	assert_true(!none.threads && !none.durations);
+	settings_free(s);
+}
+
 static void extra__of_several_scopes__is_theirs_together(void **state)
 {
 	struct settings *s = load("return { extra = { a = { address = '192.0.2.1:25' }, b = { address = '192.0.2.2:25' } }, "
@@ -788,6 +804,7 @@ int main(void)
 		cmocka_unit_test(context__that_fails__names_the_entry_that_set_the_key),
 		cmocka_unit_test(proxy__of_several_scopes__takes_the_most_particular),
 		cmocka_unit_test(rules_and_templates__of_several_scopes__are_those_of_the_most_particular),
+		cmocka_unit_test(threads_and_durations__off_unless_a_scope_says_so),
 		cmocka_unit_test(extra__of_several_scopes__is_theirs_together),
 		cmocka_unit_test(extra__by_its_name__is_verified_by_that),
 		cmocka_unit_test(order__of_mailers__is_followed),

@@ -88,7 +88,7 @@ static void template_render__values__are_one_line_of_utf8_and_bounded(void **sta
 	assert_string_equal(render(out, "\303\274\303\274", &v, 3), "\303\274");
 }
 
-#define ALL "%{proxy},%{server},%{name},%{state},%{level},%{event},%{date},%{since},%{cause},%{check},%{code},%{info}," \
+#define ALL "%{proxy},%{server},%{name},%{state},%{level},%{event},%{date},%{since},%{downtime},%{cause},%{check},%{code},%{info}," \
             "%{duration},%{health},%{via},%{active},%{backup},%{sessions},%{queued},%{requeued},%{text}"
 
 static void template_alert__each_kind__has_its_fields(void **state)
@@ -106,24 +106,26 @@ static void template_alert__each_kind__has_its_fields(void **state)
 		{ false, { .type = ALERT_EVENT_STATE, .requeued = 5, .has_check = true,
 		           .check = { .duration_ms = 7, .desc = "Layer7 wrong status", .has_code = true, .code = 503, .rise = 2, .fall = 3 } },
 		  { .change = ALERT_CHANGE_DOWN, .level = ALERT_LEVEL_ALERT },
-		  "db,s1,db/s1,DOWN,alert,down,D,S,Layer7 wrong status,Layer7 wrong status,503,refused,7,0/2,px/t1,1,2,3,4,5,T" },
+		  "db,s1,db/s1,DOWN,alert,down,D,S,,Layer7 wrong status,Layer7 wrong status,503,refused,7,0/2,px/t1,1,2,3,4,5,T" },
 		{ false, { .type = ALERT_EVENT_STATE, .cause = "changed from CLI" },
 		  { .change = ALERT_CHANGE_UP, .level = ALERT_LEVEL_NOTICE },
-		  "db,s1,db/s1,UP,notice,up,D,S,changed from CLI,,,,,,px/t1,1,2,3,4,0,T" },
+		  "db,s1,db/s1,UP,notice,up,D,S,2 minutes 5 seconds,changed from CLI,,,,,,px/t1,1,2,3,4,0,T" },
 		{ false, { .type = ALERT_EVENT_CHECK, .check = { .duration_ms = -1, .desc = "d", .cur = 4, .rise = 2, .fall = 3 } },
 		  { .change = ALERT_CHANGE_CHECK, .level = ALERT_LEVEL_INFO },
-		  "db,s1,db/s1,UP,info,check,D,S,d,d,,refused,,3/3,px/t1,1,2,3,4,0,T" },
+		  "db,s1,db/s1,UP,info,check,D,S,,d,d,,refused,,3/3,px/t1,1,2,3,4,0,T" },
 		{ true, { .cause = "" }, { .change = ALERT_CHANGE_DRAIN, .level = ALERT_LEVEL_NOTICE },
-		  "db,s1,db/s1,DRAIN,notice,drain,D,S,,,,,,,px/t1,1,2,3,4,0,T" },
+		  "db,s1,db/s1,DRAIN,notice,drain,D,S,,,,,,,,px/t1,1,2,3,4,0,T" },
 	};
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		const struct outage_mark outage = { 1, rows[i].what.change == ALERT_CHANGE_UP, 125000 };
 		struct template_alert t;
 		char out[300];
 
-		template_alert_fill(&t, rows[i].found ? NULL : &rows[i].event, &origin, &rows[i].what, "db/s1", "T", "D", "S");
+		template_alert_fill(&t, rows[i].found ? NULL : &rows[i].event, &origin, &rows[i].what, "db/s1", "T", "D", "S",
+		                    rows[i].found ? NULL : &outage);
 		assert_string_equal(render(out, ALL, &t.values, sizeof(out) - 1), rows[i].text);
 	}
 }
