@@ -247,14 +247,14 @@ static void message_put_fields(const struct message_fields *fields, struct buffe
 	}
 }
 
-/* One line of fields->headers, through <line>. */
-static void message_put_own(const char *text, size_t len, struct buffer *line, struct buffer *out)
+/* One line of fields->headers, through <line>; false when that has failed. */
+static bool message_put_own(const char *text, size_t len, struct buffer *line, struct buffer *out)
 {
 	const char *colon = memchr(text, ':', len);
 	size_t name = colon ? (size_t)(colon - text) : len;
 
 	if (!colon || message_header_fault(text, name))
-		return;
+		return true;
 	buffer_clear(line);
 	buffer_add(line, text, name);
 	buffer_puts(line, ": ");
@@ -263,10 +263,10 @@ static void message_put_own(const char *text, size_t len, struct buffer *line, s
 	message_clean(line, text + name, len - name);
 	name = (size_t)(colon - text) + 2;
 	if (buffer_error(line))
-		return;
+		return false;
 	if (!mime_header_needs(line->data + name, line->len - name)) {
 		message_put_header(out, line->data, line->len);
-		return;
+		return true;
 	}
 	buffer_add(out, line->data, name);
 	/* A long name leaves no place for a word beside it. */
@@ -274,14 +274,18 @@ static void message_put_own(const char *text, size_t len, struct buffer *line, s
 		buffer_puts(out, "\r\n ");
 	mime_header_words(line->data + name, line->len - name, name > MESSAGE_WORD_COLUMN ? 1 : name, out);
 	buffer_puts(out, "\r\n");
+	return true;
 }
 
-static void message_put_more(const struct message_fields *fields, struct buffer *line, struct buffer *out)
+static bool message_put_more(const struct message_fields *fields, struct buffer *line, struct buffer *out)
 {
 	const char *text = fields->headers ? fields->headers : "", *end;
 
-	for (; *text && (end = strchr(text, '\n')); text = end + 1)
-		message_put_own(text, (size_t)(end - text), line, out);
+	for (; *text && (end = strchr(text, '\n')); text = end + 1) {
+		if (!message_put_own(text, (size_t)(end - text), line, out))
+			return false;
+	}
+	return true;
 }
 
 /* <len> bytes of <text>, one line of the body, through <line>; false when that has failed. */
@@ -344,7 +348,8 @@ void message_build(const struct message_fields *fields, struct buffer *out)
 	              "Content-Transfer-Encoding: %s\r\n"
 	              "Auto-Submitted: auto-generated\r\n",
 	              high ? "utf-8" : "us-ascii", encoding);
-	message_put_more(fields, &line, out);
+	if (!message_put_more(fields, &line, out))
+		goto end;
 	buffer_puts(out, "\r\n");
 	message_put_lines(fields, quoted, &line, out);
 	buffer_puts(out, "\r\n");

@@ -115,6 +115,29 @@ static void headers__an_allocation_fails__is_an_error_of_the_message(void **stat
 	assert_true(n > 1);
 }
 
+/* A header of one's own for which there was no memory was left out, and the message counted as whole. */
+static void headers__memory_fails_at_a_long_one__the_message_is_no_whole_one(void **state)
+{
+	struct message_fields fields = { .text = "t" };
+	struct buffer out = { 0 };
+	char headers[2048];
+	long n;
+
+	(void)state;
+	snprintf(headers, sizeof(headers), "X-Long: %01500d\nX-Short: 1\n", 0);
+	fields.headers = headers;
+	for (n = 0;; n++) {
+		unit_fail_at(n);
+		message_build(&fields, &out);
+		if (!unit_failed())
+			break;
+		assert_int_equal(buffer_error(&out), MAILERS_ERR_NOMEM);
+		buffer_free(&out);
+	}
+	assert_int_equal(buffer_error(&out), MAILERS_OK);
+	buffer_free(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -122,6 +145,7 @@ int main(void)
 		cmocka_unit_test(header_fault__names__are_taken_or_told_why_not),
 		cmocka_unit_test(headers__every_length_of_name__folds_encoded_words_beside_or_below_it),
 		cmocka_unit_test(headers__an_allocation_fails__is_an_error_of_the_message),
+		cmocka_unit_test(headers__memory_fails_at_a_long_one__the_message_is_no_whole_one),
 	};
 
 	return cmocka_run_group_tests_name("message_headers", tests, NULL, NULL);
