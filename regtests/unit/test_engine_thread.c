@@ -43,7 +43,8 @@ static struct engine_proxy *proxy(struct peer *p, const char *name, const char *
 }
 
 /* Server <key> of <be> changes, with what its host knows of its outage. */
-static void tell(struct peer *p, struct engine_proxy *be, uint64_t key, enum alert_change change, struct outage_mark outage)
+static void tell(struct peer *p, struct engine_proxy *be, uint64_t key, enum alert_change change,
+                 struct outage_mark outage)
 {
 	const struct alert_text what = { .level = ALERT_LEVEL_ALERT, .change = change };
 	char text[64], name[64];
@@ -270,7 +271,7 @@ static void duration__in_one_mail_of_many__stands_with_its_alert(void **state)
 			p->proxy.limit_mails = 1;
 			p->proxy.limit_per_ms = 1000;
 		} else {
-			p->proxy.summary = (struct engine_summary_settings){ .wait_ms = 1000, .max_wait_ms = 1000, .first_now = true };
+			p->proxy.summary = (struct engine_summary_settings){ 1000, 1000, .first_now = true };
 		}
 		be = proxy(p, "be", "1");
 		tell(p, be, 9, ALERT_CHANGE_DOWN, (struct outage_mark){ .number = 1 });
@@ -301,7 +302,7 @@ static void off__with_outages__changes_no_byte(void **state)
 		struct engine_proxy *be = proxy(p, "be", "1");
 
 		for (i = 0; i < 3; i++) {
-			tell(p, be, 1, changes[i], run ? (struct outage_mark){ 1, i == 2, 5000 } : (struct outage_mark){ .number = 0 });
+			tell(p, be, 1, changes[i], (struct outage_mark){ (uint64_t)run, run && i == 2, run ? 5000 : 0 });
 			peer_finish(p);
 			assert_null(strstr(kept.mail[i], "\r\nReferences:"));
 			if (run)
@@ -325,8 +326,9 @@ static void both__memory_fails__the_mail_is_whole_or_waits(void **state)
 		const struct alert_text what = { .level = ALERT_LEVEL_NOTICE, .change = ALERT_CHANGE_UP };
 
 		unit_fail_at(n);
-		engine_raise_alert(p->engine, be, &(struct engine_alert){ .server = 1, .name = "be/s1", .what = &what, .text = "t",
-		                   .text_len = 1, .date = DATE, .outage = { 1, true, 1000 } }, p->now);
+		engine_raise_alert(p->engine, be, &(struct engine_alert){
+			.server = 1, .name = "be/s1", .what = &what, .text = "t", .text_len = 1, .date = DATE,
+			.outage = { 1, true, 1000 } }, p->now);
 		peer_finish(p);
 		failed = unit_failed();
 		assert_int_equal(kept.n + peer_stats(p).lost, 1);
@@ -337,6 +339,38 @@ static void both__memory_fails__the_mail_is_whole_or_waits(void **state)
 		peer_free(p);
 	}
 	assert_true(n > 15);
+}
+
+/* Two mails that the host makes of an alert are of its outage; a body that the host wrote has nothing behind it. */
+static void both__host_is_asked__its_answers_keep_the_outage(void **state)
+{
+	struct peer *p = threaded(true, true);
+	struct buffer question = { 0 }, answers[2] = { { 0 }, { 0 } };
+	struct engine_proxy *be;
+	uint64_t id;
+	int i;
+
+	(void)state;
+	p->proxy.ask_ms = 5000;
+	be = proxy(p, "be", "1");
+	tell(p, be, 7, ALERT_CHANGE_UP, (struct outage_mark){ 3, true, 60000 });
+	id = engine_ask(p->engine, &question, p->now);
+	assert_true(id);
+	assert_non_null(memmem(question.data, question.len, "downtime\0" "1 minute", 18));
+	for (i = 0; i < 2; i++)
+		buffer_add(&answers[i], question.data, question.len);
+	buffer_add(&answers[1], "body\0" "mine", 10);
+	assert_int_equal(engine_answer(p->engine, id, answers, 2, p->now), MAILERS_OK);
+	peer_finish(p);
+	assert_int_equal(kept.n, 2);
+	for (i = 0; i < 2; i++)
+		check_thread((size_t)i, "<outage.7.3.token@lb1.example.org>");
+	assert_string_equal(body(0), "Server be/s7 is up\r\n\r\nThe server was down for 1 minute.\r\n\r\n");
+	assert_string_equal(body(1), "mine\r\n\r\n");
+	buffer_free(&question);
+	buffer_free(&answers[0]);
+	buffer_free(&answers[1]);
+	peer_free(p);
 }
 
 static void explain__up__shows_what_would_be_said(void **state)
@@ -376,6 +410,7 @@ int main(void)
 		cmocka_unit_test(duration__in_one_mail_of_many__stands_with_its_alert),
 		cmocka_unit_test(off__with_outages__changes_no_byte),
 		cmocka_unit_test(both__memory_fails__the_mail_is_whole_or_waits),
+		cmocka_unit_test(both__host_is_asked__its_answers_keep_the_outage),
 		cmocka_unit_test(explain__up__shows_what_would_be_said),
 	};
 
