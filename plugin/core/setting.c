@@ -492,27 +492,6 @@ static bool setting_set_limit(const struct setting_field *field, void *at, const
 	return true;
 }
 
-static bool setting_set_function(const struct setting_field *field, void *at, const struct setting_value *value,
-                                 char *reason)
-{
-	char quote[SETTING_QUOTE_SIZE];
-
-	if (value->kind != SETTING_IS_FUNCTION && !setting_is_false(value))
-		return setting_refuse(reason, "%s is no function; write such as %s", setting_kind(quote, value), field->example);
-	*(int *)at = value->kind == SETTING_IS_FUNCTION ? (int)value->number : 0;
-	return true;
-}
-
-static bool setting_set_batch(const struct setting_field *field, void *at, const struct setting_value *value,
-                              char *reason)
-{
-	struct setting_batch *batch = at;
-
-	*batch = (struct setting_batch){ NULL, 0 };
-	return value->kind == SETTING_IS_FUNCTION ? setting_set_function(field, &batch->function, value, reason)
-	                                          : setting_rule_set_template(field, &batch->text, value, reason);
-}
-
 /* --- rows --- */
 
 static const struct {
@@ -539,8 +518,8 @@ static const struct {
 	[SETTING_SUBJECT]  = { setting_rule_set_template, sizeof(const char *) },
 	[SETTING_BODY]     = { setting_rule_set_template, sizeof(const char *) },
 	[SETTING_RULES]    = { setting_rule_set_rules, sizeof(struct setting_rules) },
-	[SETTING_FUNCTION] = { setting_set_function, sizeof(int) },
-	[SETTING_BATCH]    = { setting_set_batch, sizeof(struct setting_batch) },
+	[SETTING_FUNCTION] = { setting_rule_set_function, sizeof(int) },
+	[SETTING_BATCH]    = { setting_rule_set_batch, sizeof(struct setting_batch) },
 	[SETTING_PATTERNS] = { setting_rule_set_list, sizeof(struct setting_ids) },
 	[SETTING_WORDS]    = { setting_rule_set_list, sizeof(struct setting_ids) },
 	[SETTING_MAILBOXES] = { setting_rule_set_list, sizeof(struct setting_ids) },

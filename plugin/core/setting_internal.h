@@ -21,6 +21,7 @@ int setting_word(const char *const *words, const char *text, size_t len);
 bool setting_refuse_word(const struct setting_field *field, const char *what, const char *text, char *reason);
 
 /* setting_rule.c */
-setting_set_fn setting_rule_set_template, setting_rule_set_rules, setting_rule_set_list, setting_rule_set_events;
+setting_set_fn setting_rule_set_template, setting_rule_set_rules, setting_rule_set_list, setting_rule_set_events,
+	setting_rule_set_function, setting_rule_set_batch;
 
 #endif

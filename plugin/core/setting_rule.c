@@ -1,5 +1,5 @@
 /*
- * setting_rule - values of rules and templates (see setting.h): lists of patterns, words and addresses, events, and the
+ * setting_rule - values of rules and templates (see setting.h): lists of patterns, words and addresses, events, functions, and the
  * texts of templates. All that can be wrong with them is told when the file is read, by `haproxy -c` too.
  */
 #include <stdio.h>
@@ -125,4 +125,23 @@ bool setting_rule_check(struct rule *r, char *reason)
 	if (r->drop && (r->to.n || r->cc.n || r->mailers.n || r->subject || r->body || r->further))
 		return setting_refuse(reason, "drop = true stands beside what a mail is to be; remove one of them");
 	return true;
+}
+
+bool setting_rule_set_function(const struct setting_field *field, void *at, const struct setting_value *value, char *reason)
+{
+	char quote[SETTING_QUOTE_SIZE];
+
+	if (value->kind != SETTING_IS_FUNCTION && !setting_is_false(value))
+		return setting_refuse(reason, "%s is no function; write such as %s", setting_kind(quote, value), field->example);
+	*(int *)at = value->kind == SETTING_IS_FUNCTION ? (int)value->number : 0;
+	return true;
+}
+
+bool setting_rule_set_batch(const struct setting_field *field, void *at, const struct setting_value *value, char *reason)
+{
+	struct setting_batch *batch = at;
+
+	*batch = (struct setting_batch){ NULL, 0 };
+	return value->kind == SETTING_IS_FUNCTION ? setting_rule_set_function(field, &batch->function, value, reason)
+	                                          : setting_rule_set_template(field, &batch->text, value, reason);
 }

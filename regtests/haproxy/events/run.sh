@@ -22,16 +22,9 @@ start() {
 	END
 }
 
-# Lua's Server:get_stats() of HAProxy 2.8.0 alone fails: what was missed cannot be seen there.
-state_is_told() {
-	case $("$HAPROXY_PROGRAM" -v) in
-	*' version 2.8.0-'*) echo "    not with HAProxy 2.8.0, which does not tell scripts the state of a server"; return 1 ;;
-	esac
-}
-
 # added N: N servers are added, enabled and taken down on one line, then all are brought up.
 added() {
-	state_is_told || return 0
+	haproxy_tells_state || return 0
 	equal "$1" "$(cli h "$(line "$1" 'add server be/d& 127.0.0.1:1;enable server be/d&;set server be/d& health down')" |
 		grep -c 'New server registered')" "servers added"
 	sinkctl s wait "$1" $WAIT_S > /dev/null
@@ -59,7 +52,7 @@ down_in_the_instant_of_their_birth__600_servers_on_four_threads__are_mailed_once
 }
 
 drained_in_the_instant_of_their_birth__50_servers__are_mailed_once_each() {
-	state_is_told || return 0
+	haproxy_tells_state || return 0
 	start 4
 	cli h "$(line 50 'add server be/d& 127.0.0.1:1;enable server be/d&;set server be/d& state drain')" > /dev/null
 	sinkctl s wait 50 $WAIT_S > /dev/null
@@ -149,7 +142,7 @@ storms() {
 }
 
 storm_of_events__of_a_server_with_checks__mails_the_last_state_and_tells_the_loss() {
-	state_is_told || return 0
+	haproxy_tells_state || return 0
 	tool_start target tcp_target
 	# shellcheck disable=SC2154
 	storms "server s1 127.0.0.1:$target_port check inter 1h"
@@ -157,7 +150,7 @@ storm_of_events__of_a_server_with_checks__mails_the_last_state_and_tells_the_los
 }
 
 storm_of_events__of_a_server_without_checks__mails_the_last_state_and_tells_the_doubt() {
-	state_is_told || return 0
+	haproxy_tells_state || return 0
 	storms "server s1 127.0.0.1:1"
 	! said 'none was dropped' || fail "there was nothing to know it from"
 }
