@@ -6,10 +6,13 @@
 # of one thread; or of 1,000 servers, by 100 commands that take 200 of them down or up, one each 50 ms.
 #
 # The plugin twice: loaded by lua-load, as all others, and by lua-load-per-thread, where it has a Lua state without a lock; the action is
-# loaded by lua-load in both.
+# loaded by lua-load in both. Beside them "nothing": a script that subscribes to the events of each server, as every sender in Lua
+# must, and does nothing with them. No mail of it tells when its storm is over, so it is seen in the time of all only.
 #
 # Of each sender two percentiles: of the requests while its own storm lasts, and of those of the same time for all, from the
-# command on; a storm that is over soon has fewer requests to be in the way of.
+# command on; a storm that is over soon has fewer requests to be in the way of. But a percentile hides as much as it shows: native halts
+# HTTP once, for about 1% of the requests of its storm, so that its p99 is that halt in one run and nothing in the next. So
+# those of the time of all that waited for more than HTTP_SLOW_MS are counted too: a number that no storm's length changes.
 
 HTTP_RATE=1000
 HTTP_CONNECTIONS=50
@@ -20,12 +23,32 @@ HTTP_STEP_MS=50
 HTTP_BEFORE_S=1   # of requests before the storm
 HTTP_LIMIT_S=20   # a mail that did not come by then is lost
 HTTP_WINDOW_S=6   # the time of all
+HTTP_SLOW_MS=10
 
 http_action() {
 	cat > "$tmp/action.lua" <<-END
 		core.register_action("bench", { "http-req" }, function(txn)
 			local path = txn.sf:path()
 			txn:set_var("txn.bench", path:upper() .. #path)
+		end)
+	END
+}
+
+# What the events of all servers cost in any script.
+http_nothing() {
+	cat > "$tmp/nothing.lua" <<-END
+		if core.disable_legacy_mailers then
+			core.disable_legacy_mailers()
+		end
+		if core.use_native_mailers_config then
+			core.use_native_mailers_config()
+		end
+		core.register_init(function()
+			for _, px in pairs(core.backends) do
+				for _, server in pairs(px.servers) do
+					server:event_sub({ "SERVER_STATE", "SERVER_ADMIN" }, function() end)
+				end
+			end
 		end)
 	END
 }
@@ -61,7 +84,8 @@ http_commands() {
 	}'
 }
 
-# http_once <sender|idle> <groups> <commands>: sets storm_ms, lost, p50, p99 and max (us) of the storm; same50, same99 and same_max of the common time.
+# http_once <sender|nothing|idle> <groups> <commands>: sets storm_ms, lost, p50, p99 and max (us) of the storm; same99, same999 and
+# slow (how many) of the common time.
 http_once() {
 	local sender=$1 groups=$2 commands=$3 last loader
 	local -a command=("$tmp/http_load" "$tmp/http" $HTTP_RATE $HTTP_CONNECTIONS $((HTTP_BEFORE_S + HTTP_WINDOW_S)))
@@ -77,28 +101,30 @@ http_once() {
 		got=$HTTP_ALERTS last=$((start + HTTP_WINDOW_S * 1000))
 	else
 		start=$(http_commands "$groups" "$commands" | "$tmp/pace" "$tmp/cli" $HTTP_STEP_MS | sed -n '1s/\t.*//p')
-		sink_wait sink $HTTP_ALERTS $HTTP_LIMIT_S
+		got=$HTTP_ALERTS last=$((start + HTTP_WINDOW_S * 1000))
+		[ "$sender" = nothing ] || sink_wait sink $HTTP_ALERTS $HTTP_LIMIT_S
 	fi
 	wait $loader || exit 1
 	haproxy_end
 	tool_end sink
-	[ "$sender" = idle ] || last=$(tail -n 1 "$tmp/sink.log" | cut -f 3)
+	[ "$sender" = idle ] || [ "$sender" = nothing ] || last=$(tail -n 1 "$tmp/sink.log" | cut -f 3)
 	rm -f "$tmp/sink.log"
 	storm_ms=$((last - start)) lost=$((HTTP_ALERTS > got ? HTTP_ALERTS - got : 0))
 	http_latencies "$start" "$last" > "$tmp/latencies"
 	p50=$(percentile 0.5 < "$tmp/latencies") p99=$(percentile 0.99 < "$tmp/latencies") max=$(tail -n 1 "$tmp/latencies")
 	http_latencies "$start" $((start + HTTP_WINDOW_S * 1000)) > "$tmp/latencies"
 	same99=$(percentile 0.99 < "$tmp/latencies") same999=$(percentile 0.999 < "$tmp/latencies")
+	slow=$(awk -v us=$((HTTP_SLOW_MS * 1000)) '$1 > us' "$tmp/latencies" | wc -l)
 }
 
-HTTP_COLUMNS='storm_ms lost p50 p99 max same99 same999'
+HTTP_COLUMNS='storm_ms lost p50 p99 max same99 same999 slow'
 
 # Sets the medians of $RUNS runs; one run of those that nothing is compared with.
 http_runs() {
 	local i name runs=1
 
 	case $1 in
-	native | plugin | per-thread) runs=$RUNS ;;
+	native | nothing | plugin | per-thread) runs=$RUNS ;;
 	esac
 	: > "$tmp/runs"
 	for i in $(seq "$runs"); do
@@ -113,20 +139,29 @@ http_runs() {
 	done
 }
 
-http_row() { printf '%-34s %-12s %10s %8s %11s %11s %11s %11s %11s\n' "$@"; }
+http_row() { printf '%-34s %-12s %10s %8s %11s %11s %11s %11s %11s %8s\n' "$@"; }
 
 http_ms() { awk -v us="$1" 'BEGIN { printf "%.2f ms", us / 1000 }'; }
 
 http_result() {
-	http_row "$1" "$2" "$([ "$2" = idle ] && echo - || echo "$storm_ms ms")" "$lost" "$(http_ms "$p50")" "$(http_ms "$p99")" \
-		"$(http_ms "$max")" "$(http_ms "$same99")" "$(http_ms "$same999")"
+	local storm="$storm_ms ms"
+
+	case $2 in
+	idle | nothing) storm=- lost=- ;;
+	esac
+	if [ "$2" = nothing ]; then
+		http_row "$1" "$2" - - - - - "$(http_ms "$same99")" "$(http_ms "$same999")" "$slow"
+	else
+		http_row "$1" "$2" "$storm" "$lost" "$(http_ms "$p50")" "$(http_ms "$p99")" "$(http_ms "$max")" \
+			"$(http_ms "$same99")" "$(http_ms "$same999")" "$slow"
+	fi
 }
 
 # http_case <what> <groups> <commands>
 http_case() {
 	local sender
 
-	for sender in $SENDERS per-thread; do
+	for sender in $SENDERS per-thread nothing; do
 		http_runs "$sender" "$2" "$3"
 		http_result "$1" "$sender"
 	done
@@ -134,8 +169,9 @@ http_case() {
 
 http_table() {
 	http_action
-	http_row "HTTP latency, $HTTP_RATE requests/s, while" "sender" "storm" "lost" "p50" "p99" "max" "p99" "p99.9"
-	http_row "20,000 alerts leave" "" "" "mails" "in it" "in it" "in it" "in ${HTTP_WINDOW_S} s" "in ${HTTP_WINDOW_S} s"
+	http_nothing
+	http_row "HTTP latency, $HTTP_RATE requests/s, while" "sender" "storm" "lost" "p50" "p99" "max" "p99" "p99.9" "over"
+	http_row "20,000 alerts leave" "" "" "mails" "in it" "in it" "in it" "in ${HTTP_WINDOW_S} s" "in ${HTTP_WINDOW_S} s" "$HTTP_SLOW_MS ms"
 	http_runs idle 1 1
 	http_result "" idle
 	http_case "20,000 servers at once" 1 1

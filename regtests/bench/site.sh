@@ -34,6 +34,7 @@ load_line() {
 	plugin) echo "lua-load $PLUGIN${2:+ $2}" ;;
 	per-thread) echo "lua-load-per-thread $PLUGIN${2:+ $2}" ;;
 	mailers.lua) echo "lua-load $SCRIPT" ;;
+	nothing) echo "lua-load $tmp/nothing.lua" ;;
 	native) ;;
 	esac
 }
