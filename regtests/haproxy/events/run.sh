@@ -105,7 +105,7 @@ storm() {
 	equal "$2" "$(alerts_of s ops@example.org be/s1 | grep -v drain | tail -n 1 | cut -d ' ' -f 3)" "the last mail"
 }
 
-looks() { grep -c '^mailers: .*events of this server' "$TMPDIR/h.out" || true; }
+looks() { grep -c 'mailers: .*events of this server' "$TMPDIR/h.out" || true; }
 more_looks() { [ "$(looks)" -gt "$1" ]; }
 
 # settle: compares the mails of the last storm with what HAProxy wrote. Each event is mailed, or the log tells that
@@ -117,7 +117,7 @@ settle() {
 	up=$(($(changes UP) - $(mails up) - missing_up))
 	missing_down=$((missing_down + down))
 	missing_up=$((missing_up + up))
-	said=$(grep '^mailers: be/s1: .*events of this server' "$TMPDIR/h.out" | tail -n +$((looks_before + 1)))
+	said=$(grep -o 'mailers: be/s1: .*events of this server.*' "$TMPDIR/h.out" | tail -n +$((looks_before + 1)))
 	echo "    missing $down DOWN and $up UP of $(changes DOWN) and $(changes UP) so far; $said"
 	case $said in
 	*'dropped events of this server'*)

@@ -171,9 +171,9 @@ toggle() {
 	cli h "$(seq "$1" | awk '{ printf "set server be/s1 health %s;", $1 % 2 ? "down" : "up" }')"
 }
 
-drops() { grep -c '^mailers: .* alerts dropped, ' "$TMPDIR/h.out"; }
+drops() { grep -c 'mailers: .* alerts dropped, ' "$TMPDIR/h.out"; }
 last_drop() {
-	sed -n 's/^mailers: .*: \([0-9]* \)alerts \(dropped, \).* \(queued [0-9]*\) .* start\(: .*\)/\1\2\3\4/p' "$TMPDIR/h.out" |
+	sed -n 's/^.*mailers: .*: \([0-9]* \)alerts \(dropped, \).* \(queued [0-9]*\) .* start\(: .*\)/\1\2\3\4/p' "$TMPDIR/h.out" |
 		tail -n 1
 }
 checked_up() { [ "$(cli h 'show stat -1 4 -1' | grep -c ',UP[^,]*,.*,\(. \)*L4OK,')" = "$1" ]; }

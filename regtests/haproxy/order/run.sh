@@ -58,7 +58,8 @@ fifty_flapping_servers__one_slow_mailer_and_one_deferred_recipient__keep_their_o
 	flap_all "$slow_port" "$moody_port"
 	complete slow
 	complete moody
-	equal 8 "$(grep -c '^mailers: .* deferred at RCPT for 1 recipient (<late@' "$TMPDIR/h.out")" "deferred mails"
+	# Not "^mailers": HAProxy writes its warnings in pieces to the same file, and a line of the log may stand amid one.
+	equal 8 "$(grep -c 'mailers: be/.* deferred at RCPT for 1 recipient (<late@' "$TMPDIR/h.out")" "deferred mails"
 }
 
 # A mail whose acceptance was lost with its connection comes once more, but nothing overtakes it.
@@ -76,7 +77,7 @@ fifty_flapping_servers__a_mailer_whose_connections_break__keep_their_order() {
 	wait $!
 	sinkctl s wait rcpts $RCPTS $WAIT_S > /dev/null
 	until_true $WAIT_S in_order s || fail "$(alerts_of s | alerts_once | alerts_odd $FLAPS $((2 * SERVERS)))"
-	[ "$(grep -c '^mailers: mailer m1 .* failed: ' "$TMPDIR/h.out")" -ge 2 ] || fail "no connection broke"
+	[ "$(grep -c 'mailers: mailer m1 .* failed: ' "$TMPDIR/h.out")" -ge 2 ] || fail "no connection broke"
 }
 
 tests_run
