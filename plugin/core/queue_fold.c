@@ -28,7 +28,7 @@ struct fold {
 	struct queue_item *own;    /* the one that was taken: it is in the fold whatever the bounds */
 	bool has_own;
 	size_t alerts, bytes;      /* room for others */
-	struct fold_source *sources;
+	struct fold_source *sources; /* with something left: a heap, whose first has the oldest */
 	size_t nsources;
 };
 
@@ -81,6 +81,23 @@ static void fold_walk(struct fold_source *s)
 	} while (s->next && s->rcpt >= s->next->nitems);
 }
 
+/* Puts the source at <pos> where it belongs among those below it: hundreds of routes may be joined. */
+static void fold_settle(struct fold *f, size_t pos)
+{
+	struct fold_source *s = f->sources, source = s[pos];
+	size_t child;
+
+	while ((child = 2 * pos + 1) < f->nsources) {
+		if (child + 1 < f->nsources && s[child + 1].next->seq < s[child].next->seq)
+			child++;
+		if (s[child].next->seq > source.next->seq)
+			break;
+		s[pos] = s[child];
+		pos = child;
+	}
+	s[pos] = source;
+}
+
 /* The own route, and for a batch those that it is joined with. False without memory. */
 static bool fold_sources(struct fold *f)
 {
@@ -104,29 +121,28 @@ static bool fold_sources(struct fold *f)
 		if (s->rcpt == r->nrcpt)
 			continue;
 		fold_walk(s);
-		f->nsources++;
+		f->nsources += s->next != NULL;
 	}
+	for (n = f->nsources / 2; n--; )
+		fold_settle(f, n);
 	return true;
 }
 
 /* The next item in the order of adding; NULL after the last. */
 static struct queue_item *fold_next(struct fold *f)
 {
-	struct fold_source *first = NULL;
-	struct queue_delivery *d;
-	size_t i;
+	struct fold_source *first = f->sources;
+	struct queue_item *item;
 
-	for (i = 0; i < f->nsources; i++) {
-		struct fold_source *s = &f->sources[i];
-
-		if (s->next && (!first || s->next->seq < first->next->seq))
-			first = s;
-	}
-	if (!first)
+	if (!f->nsources)
 		return NULL;
-	d = first->next;
+	item = &first->next->items[first->rcpt];
 	fold_walk(first);
-	return &d->items[first->rcpt];
+	if (!first->next)
+		*first = f->sources[--f->nsources];
+	if (f->nsources > 1)
+		fold_settle(f, 0);
+	return item;
 }
 
 /* Finds the items in the order of adding. Where a bound ends the search before the own one was met, that is
