@@ -170,8 +170,8 @@ static int transport_release(lua_State *L)
 /* tick(): lets time pass. */
 static int transport_tick(lua_State *L)
 {
-	uint64_t now = instance_now();
 	struct engine *e = instance_lock();
+	uint64_t now = instance_now(); /* not before the lock: another thread may note a later time while it is waited for */
 
 	(void)L;
 	if (e) {
