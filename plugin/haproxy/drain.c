@@ -89,22 +89,30 @@ static bool drain_write(const char *text, uint64_t until_ms)
 	       write(STDERR_FILENO, line, len) == (ssize_t)len;
 }
 
+static void drain_write_log(struct engine *e, uint64_t until_ms)
+{
+	struct engine_log line;
+
+	while (engine_next_log(e, &line) && drain_write(line.text, until_ms))
+		;
+}
+
 /* __gc of the object in the registry. It runs in a master process too, which has the engine but never ticked. */
 static int drain_exit(lua_State *L)
 {
 	uint64_t now = instance_now(), until = now + DRAIN_EXIT_MS;
 	struct engine *e = instance_lock();
-	struct engine_log line;
 	int slot;
 
 	(void)L;
 	if (e && instance_has_ticked()) {
-		for (slot = 0; slot < DRAIN_SLOTS; slot++)
+		for (slot = 0; slot < DRAIN_SLOTS; slot++) {
 			engine_release(e, slot, now);
-		do {
-			while (engine_next_log(e, &line) && drain_write(line.text, until))
-				;
-		} while (instance_now() < until && drain_abandon(e, DRAIN_BATCH, now));
+			drain_write_log(e, until); /* thousands of alerts may end with a connection: the log holds no more */
+		}
+		do
+			drain_write_log(e, until);
+		while (instance_now() < until && drain_abandon(e, DRAIN_BATCH, now));
 	}
 	instance_unlock();
 	return 0;
