@@ -16,6 +16,14 @@
 
 #include "unit.h"
 
+/* Bytes of a message, or on their way; a test may need more. */
+#ifndef PEER_BUFFER
+#define PEER_BUFFER 16384
+#endif
+#ifndef PEER_LOG
+#define PEER_LOG (1 << 18) /* bytes of the log */
+#endif
+
 enum peer_mode { PEER_NEED = 0, PEER_WHOLE, PEER_BYTES, PEER_MODES };
 
 enum peer_stage {
@@ -37,7 +45,7 @@ struct peer_rule {
 	unsigned times;         /* so often; 0: always */
 };
 
-enum { PEER_SLOTS = 128, PEER_MAILS = 32768, PEER_RULES = 8, PEER_RCPTS = 100, PEER_LOG = 1 << 18 };
+enum { PEER_SLOTS = 128, PEER_MAILS = 32768, PEER_RULES = 8, PEER_RCPTS = 100 };
 
 /* A mail that a server took, for one recipient. */
 struct peer_mail {
@@ -48,10 +56,10 @@ struct peer_mail {
 struct peer_connection {
 	bool open, up, mute, closed;     /* closed: by the server, what it said before is still to be read */
 	bool secured, greet;             /* TLS runs, or begins; the greeting waits for it */
-	char in[16384], out[16384];      /* from and to the client */
+	char in[PEER_BUFFER], out[PEER_BUFFER];      /* from and to the client */
 	size_t in_len, out_len;
 	bool mail, data;                 /* an envelope is open; a message comes in */
-	char message[16384];
+	char message[PEER_BUFFER];
 	size_t message_len, nrcpt;
 	size_t bdat;                     /* bytes of a chunk that are still to come */
 	char rcpt[PEER_RCPTS][40];
@@ -81,7 +89,7 @@ struct peer {
 	size_t nmails, nalerts, nopened, nopen, most_open;
 	size_t idle;                     /* waits in a row in which no time passed */
 	uint64_t opened_ms[64];          /* when the first of them were */
-	char last[16384];                /* the mail that was taken last, whole */
+	char last[PEER_BUFFER];              /* the mail that was taken last, whole */
 	char log[PEER_LOG];              /* lines "<level> text", each with a '\n' */
 	size_t log_len;
 	struct peer_mail mails[PEER_MAILS]; /* not cleared, nor is what follows */
