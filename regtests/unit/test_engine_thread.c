@@ -47,7 +47,7 @@ static void tell(struct peer *p, struct engine_proxy *be, uint64_t key, enum ale
                  struct outage_mark outage)
 {
 	const struct alert_text what = { .level = ALERT_LEVEL_ALERT, .change = change };
-	char text[64], name[64];
+	char text[128], name[64];
 
 	snprintf(name, sizeof(name), "%s/s%d", engine_proxy_name(be), (int)key);
 	snprintf(text, sizeof(text), "Server %s is %s", name, alert_change_name(change));

@@ -59,7 +59,7 @@ error__at_any_call__loses_no_alert() {
 	alerts_survive tcp:raise:1:1 settimeout:raise:1:1 settimeout:late:2:1 connect:raise:1:1 \
 		getsockname:raise:1:1 getpeername:raise:1:1 send:raise:1:1 send:raise:3:1 send:late:2:1 \
 		receive:raise:1:1 receive:raise:100:1 receive:late:150:1 close:raise:1:1 close:late:1:1 \
-		log:raise:1:2 queue:raise:4:1 register_task:raise:4:1 push:raise:1:1 push:raise:2:1 push:raise:3:1 \
+		log:raise:1:2 queue:raise:5:1 register_task:raise:4:1 push:raise:1:1 push:raise:2:1 push:raise:3:1 \
 		push:raise:4:1 pop_wait:raise:1:5 pop:raise:1:3 msleep:raise:1:3
 }
 
@@ -138,7 +138,7 @@ arrived_with_events() {
 error__at_every_call__does_not_spin() {
 	local i where faults=()
 
-	for where in tcp:1 connect:1 send:1 receive:1 close:1 settimeout:2 log:1 queue:4 register_task:4 push:1 pop_wait:1 \
+	for where in tcp:1 connect:1 send:1 receive:1 close:1 settimeout:2 log:1 queue:5 register_task:4 push:1 pop_wait:1 \
 		pop:1 msleep:1; do
 		faults+=("${where%:*}:raise:${where#*:}:1000000")
 	done
