@@ -52,6 +52,7 @@ struct engine_proxy;
 #define ENGINE_ASK_WAIT_MS  60000      /* an alert waits for its turn to be asked about for so long */
 #define ENGINE_ANSWERS      16         /* that the host may make of one alert */
 #define ENGINE_HEADERS_MAX  8192       /* bytes of the headers that an answer adds */
+#define ENGINE_ADDRESSES_MAX 65536     /* bytes of to, and of cc, that an answer has */
 #define ENGINE_REASON_MAX   768        /* holds every reason uncut: MAILBOX_REASON_SIZE, a name, a key */
 
 struct engine_settings {

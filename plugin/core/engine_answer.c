@@ -138,12 +138,12 @@ static enum mailers_error answer_what(struct answer_work *w, const struct answer
 }
 
 /* Text, subject and body. A template is rendered anew, for the fields may be others. */
-static enum mailers_error answer_texts(struct answer_work *w, const struct answer *a)
+static enum mailers_error answer_texts(struct answer_work *w, struct answer *a)
 {
 	struct engine_decision *d = &w->d;
 	struct buffer subject = { 0 };
-	const char *body = d->mail.body ? d->mail.body : w->ask->alert.text;
-	bool own_subject, own_body;
+	const char *body = d->mail.body ? d->mail.body : w->ask->alert.text, **text = &a->values.value[TEMPLATE_TEXT];
+	bool own_subject, own_body, own_text;
 
 	engine_ask_subject(&w->ask->alert, d, &subject);
 	if (buffer_error(&subject))
@@ -151,16 +151,18 @@ static enum mailers_error answer_texts(struct answer_work *w, const struct answe
 	own_subject = a->subject && *a->subject && strcmp(a->subject, subject.data);
 	own_body = a->body && *a->body && strcmp(a->body, body);
 	buffer_free(&subject);
-	if (a->values.value[TEMPLATE_TEXT] && *a->values.value[TEMPLATE_TEXT]) {
-		w->alert.text = a->values.value[TEMPLATE_TEXT];
-		w->alert.text_len = strlen(w->alert.text);
-	}
+	if (!*text || !**text)
+		*text = w->ask->alert.text;
+	own_text = strcmp(*text, w->ask->alert.text) != 0;
+	w->alert.text = *text;
+	w->alert.text_len = strlen(*text);
 	w->alert.values = &a->values;
 	engine_rule_render(w->p, &w->alert, d);
 	if (buffer_error(&d->subject) || buffer_error(&d->body))
 		return MAILERS_ERR_NOMEM;
-	if ((own_subject && strlen(a->subject) > TEMPLATE_SUBJECT_MAX) || (own_body && strlen(a->body) > TEMPLATE_BODY_MAX)) {
-		snprintf(w->reason, ENGINE_REASON_MAX, "subject or body is longer than %d or %d bytes", TEMPLATE_SUBJECT_MAX,
+	if ((own_subject && strlen(a->subject) > TEMPLATE_SUBJECT_MAX) || (own_body && strlen(a->body) > TEMPLATE_BODY_MAX) ||
+	    (own_text && w->alert.text_len > TEMPLATE_BODY_MAX)) {
+		snprintf(w->reason, ENGINE_REASON_MAX, "subject, body or text is longer than %d or %d bytes", TEMPLATE_SUBJECT_MAX,
 		         TEMPLATE_BODY_MAX);
 		return MAILERS_ERR_BOUND;
 	}
@@ -182,6 +184,10 @@ static enum mailers_error answer_addresses(struct answer_work *w, const char *ke
 
 	if (!text || !*text)
 		return MAILERS_OK;
+	if (strlen(text) > ENGINE_ADDRESSES_MAX) {
+		snprintf(w->reason, ENGINE_REASON_MAX, "%s: it is longer than %d bytes", key, ENGINE_ADDRESSES_MAX);
+		return MAILERS_ERR_BOUND;
+	}
 	error = mailbox_list_parse(&list, text, why, sizeof(why));
 	if (error) {
 		snprintf(w->reason, ENGINE_REASON_MAX, "%s: %s", key, why);
@@ -250,7 +256,7 @@ static enum mailers_error answer_mailers(struct answer_work *w, const struct ans
 	return MAILERS_OK;
 }
 
-static enum mailers_error answer_decide(struct answer_work *w, const struct answer *a)
+static enum mailers_error answer_decide(struct answer_work *w, struct answer *a)
 {
 	enum mailers_error error = engine_rule_decide(w->p, &w->ask->alert, &w->d);
 

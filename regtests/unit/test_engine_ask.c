@@ -272,6 +272,23 @@ static void engine_answer__recipients_and_mailers__are_told_with_the_alert(void 
 	peer_free(p);
 }
 
+/* A text that the function took away was empty in templates, and the alert's in the mail without them. */
+static void engine_answer__without_a_text__it_is_the_alerts_in_templates_too(void **state)
+{
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be;
+
+	(void)state;
+	p->proxy.subject = "%{server}: %{text}";
+	be = asking(p, 1);
+	peer_raise(p, be, 1, "one");
+	assert_int_equal(reply(p, FIELDS("text", "", "server", "db")), MAILERS_OK);
+	peer_finish(p);
+	if (!strstr(p->last, "\r\nSubject: db: one\r\n"))
+		fail_msg("%s", p->last);
+	peer_free(p);
+}
+
 /* While mails to them wait, recipients keep their places; what finds none goes as without the host. */
 static void engine_answer__too_many_recipients_wait__the_alert_goes_unchanged(void **state)
 {
@@ -339,7 +356,7 @@ static void engine_answer__several_or_none__are_as_many_alerts(void **state)
 
 static void engine_answer__no_good__goes_unchanged_and_is_told(void **state)
 {
-	static char huge[TEMPLATE_BODY_MAX + 10];
+	static char huge[TEMPLATE_BODY_MAX + 10], name[2 << 20];
 	const struct {
 		const char *const *fields;
 		const char *log;
@@ -354,13 +371,18 @@ static void engine_answer__no_good__goes_unchanged_and_is_told(void **state)
 		{ FIELDS("header", "Bcc: x@example.com"), "route: header Bcc: x@example.com: the mail has it already" },
 		{ FIELDS("header", "no colon"), "route: header no colon: it is no" },
 		{ FIELDS("header", "X Y: z"), "its name has a character" },
-		{ FIELDS("body", huge), "route: subject or body is longer than 900 or 16384 bytes;" },
+		{ FIELDS("body", huge), "route: subject, body or text is longer than 900 or 16384 bytes;" },
 		{ FIELDS("header", huge), "it is no" },
+		{ FIELDS("text", name), "route: subject, body or text is longer than 900 or 16384 bytes;" }, /* of 1 MB: no server took it */
+		{ FIELDS("to", name), "route: to: it is longer than 65536 bytes;" },
+		{ FIELDS("cc", name), "route: cc: it is longer than 65536 bytes;" },
 	};
 	size_t i;
 
 	(void)state;
 	memset(huge, 'x', sizeof(huge) - 1);
+	memset(name, 'x', sizeof(name) - 1);
+	memcpy(name + sizeof(name) - sizeof(" <c@example.com>"), " <c@example.com>", sizeof(" <c@example.com>"));
 	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct peer *p = peer_new(PEER_NEED);
 		struct engine_proxy *be = asking(p, 2);
@@ -623,6 +645,7 @@ int main(void)
 		cmocka_unit_test(engine_answer__an_alert_as_it_was__is_the_mail_without_a_host),
 		cmocka_unit_test(engine_answer__fields_of_its_own__are_those_of_the_mail),
 		cmocka_unit_test(engine_answer__recipients_and_mailers__are_told_with_the_alert),
+		cmocka_unit_test(engine_answer__without_a_text__it_is_the_alerts_in_templates_too),
 		cmocka_unit_test(engine_answer__too_many_recipients_wait__the_alert_goes_unchanged),
 		cmocka_unit_test(engine_answer__several_or_none__are_as_many_alerts),
 		cmocka_unit_test(engine_answer__no_good__goes_unchanged_and_is_told),
