@@ -277,7 +277,7 @@ void engine_status_json(const struct engine *e, struct buffer *out, uint64_t now
  * Those of one server are asked about one after the other, so that their order stays; those of others at the same
  * time, ENGINE_ASKED at the most. One about which nothing is said in time, that is over a bound of what waits (the engine's
  * limits), that waits for its turn for longer than ENGINE_ASK_WAIT_MS, or whose answer is no good, goes as its rules say;
- * that is logged.
+ * that is logged. So does what still waits when half of the time of engine_drain() is over.
  *
  *   wait: engine_ask() -> asked: engine_answer(), engine_answer_failed(), or its time is over
  *

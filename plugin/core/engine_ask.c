@@ -91,8 +91,16 @@ static void ask_raise(struct engine *e, struct engine_ask *ask, uint64_t now_ms)
 	engine_ask_end(e, ask);
 }
 
-/* The same for <ask> and those of its server before it. */
-static void ask_raise_through(struct engine *e, struct engine_ask *ask, uint64_t now_ms)
+/* An alert of <p> goes without the host, and no other line says so: the burst is told by engine_ask_tick(). */
+static void ask_overflow(struct engine *e, struct engine_proxy *p, uint64_t now_ms)
+{
+	p->asks.unasked++;
+	if (!e->asks.burst++)
+		e->asks.burst_first_ms = now_ms;
+}
+
+/* ask_raise() for <ask> and those of its server before it. <tell>: as above. */
+static void ask_raise_through(struct engine *e, struct engine_ask *ask, bool tell, uint64_t now_ms)
 {
 	struct engine_ask *first;
 	bool last;
@@ -100,27 +108,27 @@ static void ask_raise_through(struct engine *e, struct engine_ask *ask, uint64_t
 	do {
 		first = ask_first(e, ask->alert.server);
 		last = first == ask;
-		first->proxy->asks.unasked++;
+		if (tell)
+			ask_overflow(e, first->proxy, now_ms);
+		else
+			first->proxy->asks.unasked++;
 		ask_raise(e, first, now_ms);
 	} while (!last);
 }
 
-/* Over a bound, or for want of time: the burst is told by engine_ask_tick(). */
-static void ask_overflow(struct engine *e, struct engine_ask *ask, uint64_t now_ms)
-{
-	if (!e->asks.burst++)
-		e->asks.burst_first_ms = now_ms;
-	ask_raise_through(e, ask, now_ms);
-}
-
 bool engine_ask_add(struct engine *e, struct engine_proxy *p, const struct engine_alert *a, uint64_t now_ms)
 {
-	struct engine_ask *first, *ask = e->asks.unable ? NULL : ask_new(a);
+	struct engine_ask *first, *ask;
 
+	if (e->asks.unable) {
+		p->asks.unasked++;
+		return false;
+	}
+	ask = now_ms < e->asks.until_ms ? ask_new(a) : NULL;
 	if (!ask) {
 		while ((first = ask_first(e, a->server)))
-			ask_raise_through(e, first, now_ms);
-		p->asks.unasked++;
+			ask_raise_through(e, first, true, now_ms);
+		ask_overflow(e, p, now_ms);
 		return false;
 	}
 	first = ask_first(e, a->server);
@@ -134,7 +142,7 @@ bool engine_ask_add(struct engine *e, struct engine_proxy *p, const struct engin
 	p->asks.waiting++;
 	e->asks.bytes += ask->size;
 	while (e->asks.count > e->limits.alerts || (e->asks.bytes > e->limits.bytes && e->asks.count > 1))
-		ask_overflow(e, ask_of_all(e->asks.all.next), now_ms);
+		ask_raise_through(e, ask_of_all(e->asks.all.next), true, now_ms);
 	return true;
 }
 
@@ -301,7 +309,12 @@ void engine_ask_able(struct engine *e, bool able, uint64_t now_ms)
 void engine_ask_flush(struct engine *e, uint64_t now_ms)
 {
 	while (!list_empty(&e->asks.all))
-		ask_raise_through(e, ask_of_all(e->asks.all.next), now_ms);
+		ask_raise_through(e, ask_of_all(e->asks.all.next), false, now_ms);
+}
+
+void engine_ask_drain(struct engine *e, uint64_t until_ms, uint64_t now_ms)
+{
+	e->asks.until_ms = now_ms + (until_ms > now_ms ? (until_ms - now_ms) / 2 : 0);
 }
 
 static uint64_t ask_burst_end(const struct engine *e)
@@ -334,10 +347,12 @@ void engine_ask_tick(struct engine *e, uint64_t now_ms)
 		engine_ask_fail(e, ask, why, now_ms);
 	}
 	while ((ask = ask_oldest(e)) && now_ms >= ask->raised_ms + ENGINE_ASK_WAIT_MS)
-		ask_overflow(e, ask, now_ms);
+		ask_raise_through(e, ask, true, now_ms);
+	while (now_ms >= e->asks.until_ms && !list_empty(&e->asks.all))
+		ask_raise_through(e, ask_of_all(e->asks.all.next), true, now_ms);
 	if (now_ms >= ask_burst_end(e)) {
 		engine_log(e, ALERT_LEVEL_ERR, "mailers: route: %zu alert%s went as without it: too many wait for it, or for too "
-		           "long", e->asks.burst, e->asks.burst == 1 ? "" : "s");
+		           "long, or memory is short", e->asks.burst, e->asks.burst == 1 ? "" : "s");
 		e->asks.burst = 0;
 	}
 }
@@ -348,6 +363,8 @@ uint64_t engine_ask_deadline(const struct engine *e)
 	uint64_t deadline = engine_earlier(ask_burst_end(e), ask ? ask->raised_ms + ENGINE_ASK_WAIT_MS : UINT64_MAX);
 	unsigned i;
 
+	if (e->asks.count)
+		deadline = engine_earlier(deadline, e->asks.until_ms);
 	for (i = 0; i < ENGINE_ASKED; i++) {
 		if (e->asks.asked[i])
 			deadline = engine_earlier(deadline, e->asks.asked[i]->deadline_ms);
@@ -361,6 +378,7 @@ void engine_ask_init(struct engine *e)
 
 	list_init(&e->asks.all);
 	list_init(&e->asks.ready);
+	e->asks.until_ms = UINT64_MAX;
 	for (i = 0; i < ENGINE_ASK_BUCKETS; i++)
 		list_init(&e->asks.buckets[i]);
 }

@@ -22,6 +22,7 @@ void engine_drain(struct engine *e, uint64_t until_ms, uint64_t now_ms)
 	}
 	engine_group_elect(e);
 	engine_summary_flush(e);
+	engine_ask_drain(e, e->drain_until_ms, now_ms);
 	queue_tick(e->queue, UINT64_MAX);
 	for (i = 0; i < e->nslots; i++) {
 		if (e->slots[i])

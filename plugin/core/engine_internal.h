@@ -231,6 +231,7 @@ struct engine {
 		uint64_t last_id;
 		size_t burst;           /* alerts over a bound since the last line about it */
 		uint64_t burst_first_ms;
+		uint64_t until_ms;      /* the process ends: later none waits any more */
 		bool unable;
 	} asks;
 	struct engine_test *tests;
@@ -313,6 +314,8 @@ void engine_ask_fail(struct engine *e, struct engine_ask *ask, const char *why, 
 void engine_ask_end(struct engine *e, struct engine_ask *ask);
 /* All go as their rules say. */
 void engine_ask_flush(struct engine *e, uint64_t now_ms);
+/* The process is to end: half of the time that is left belongs to what waits here, the other half to sending it. */
+void engine_ask_drain(struct engine *e, uint64_t until_ms, uint64_t now_ms);
 /* Appends the subject of the mail that was decided, with a NUL. */
 void engine_ask_subject(const struct engine_alert *a, const struct engine_decision *d, struct buffer *out);
 void engine_ask_init(struct engine *e);

@@ -558,6 +558,9 @@ static void engine_ask__waits_for_too_long__goes_behind_those_before_it(void **s
 	assert_false(engine_asked(p->engine, id));
 	peer_finish(p);
 	assert_string_equal(peer_order(p, "a@example.com"), "one two");
+	while (peer_wait(p))
+		;
+	assert_int_equal(peer_logged(p, "route: 2 alerts went as without it"), 1);
 	buffer_free(&q);
 	peer_free(p);
 }
@@ -584,6 +587,41 @@ static void engine_ask__the_process_ends__nothing_is_lost_unsaid(void **state)
 	peer_free(p);
 }
 
+/* Alerts waited for a function that hung until the process had no time left to send them: they went to the log alone. */
+static void engine_ask__the_process_ends_and_no_answer_comes__they_go_while_there_is_time(void **state)
+{
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be;
+	struct buffer q = { 0 };
+	uint64_t id, begin;
+
+	(void)state;
+	p->proxy.ask_ms = 600000;
+	be = peer_proxy(p, "be", "a@example.com");
+	peer_mailer(p, be, "mx1:25");
+	peer_ready(p, be);
+	peer_raise(p, be, 1, "one");
+	peer_raise(p, be, 1, "two");
+	id = ask(p, &q);
+	begin = p->now;
+	engine_drain(p->engine, begin + 30000, begin);
+	assert_int_equal(engine_deadline(p->engine, begin), begin + 15000);
+	peer_tick(p, begin + 14999);
+	assert_true(engine_asked(p->engine, id));
+	peer_tick(p, begin + 15000);
+	assert_false(engine_asked(p->engine, id));
+	peer_raise(p, be, 1, "three");
+	assert_int_equal(ask(p, &q), 0);
+	peer_finish(p);
+	assert_true(p->now < begin + 30000);
+	assert_string_equal(peer_order(p, "a@example.com"), "one two three");
+	while (peer_wait(p))
+		;
+	assert_int_equal(peer_logged(p, "route: 3 alerts went as without it"), 1);
+	buffer_free(&q);
+	peer_free(p);
+}
+
 static void engine_ask__freed_while_it_waits__leaves_nothing(void **state)
 {
 	struct peer *p = peer_new(PEER_NEED);
@@ -596,6 +634,25 @@ static void engine_ask__freed_while_it_waits__leaves_nothing(void **state)
 	assert_true(ask(p, &q));
 	buffer_free(&q);
 	engine_free(p->engine);
+}
+
+/* Alerts that found no memory to wait in, and those before them, went without the host and without a word. */
+static void engine_ask__no_memory_to_wait_in__is_told(void **state)
+{
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be = asking(p, 1);
+
+	(void)state;
+	peer_raise(p, be, 1, "one");
+	unit_fail_at(0);
+	peer_raise(p, be, 1, "two");
+	unit_fail_at(-1);
+	peer_finish(p);
+	assert_string_equal(peer_order(p, "a@example.com"), "one two");
+	while (peer_wait(p))
+		;
+	assert_int_equal(peer_logged(p, "route: 2 alerts went as without it"), 1);
+	peer_free(p);
 }
 
 /* Whichever allocation fails, each recipient has the alert, or it is counted as lost. */
@@ -656,6 +713,8 @@ int main(void)
 		cmocka_unit_test(engine_ask__over_a_bound__the_oldest_go_in_their_servers_order),
 		cmocka_unit_test(engine_ask__waits_for_too_long__goes_behind_those_before_it),
 		cmocka_unit_test(engine_ask__the_process_ends__nothing_is_lost_unsaid),
+		cmocka_unit_test(engine_ask__the_process_ends_and_no_answer_comes__they_go_while_there_is_time),
+		cmocka_unit_test(engine_ask__no_memory_to_wait_in__is_told),
 		cmocka_unit_test(engine_ask__freed_while_it_waits__leaves_nothing),
 		cmocka_unit_test(engine_ask__an_allocation_fails__the_alert_goes_or_is_counted),
 	};
