@@ -39,8 +39,9 @@ return function(engine, tools)
 		return coroutine ~= nil and worker.task ~= nil and coroutine.status(worker.task) == "dead"
 	end
 
-	-- Calls a function of the operator's about the alert of question <id>. One that computes is left when nobody waits any more.
-	local function call(id, fn, alert)
+	-- Calls a function for question <id>, one of the operator's or one that looks at what those returned: a metamethod is theirs
+	-- too. One that computes is left when nobody waits any more.
+	local function call(id, fn, ...)
 		local co = engine.coroutine(fn)
 		local function go_on(how, ...)
 			if how == "done" then
@@ -53,14 +54,14 @@ return function(engine, tools)
 			core.yield()
 			return go_on(engine.go_on(co))
 		end
-		return go_on(engine.go_on(co, alert))
+		return go_on(engine.go_on(co, ...))
 	end
 
-	local function batched(id, batch, ...)
+	local function batched(batch, ...)
 		for i = 1, select("#", ...) do
 			local alert = select(i, ...)
 			for _, one in ipairs(type(alert) == "table" and alert[1] and alert or { alert }) do
-				local text = call(id, batch, one)
+				local text = batch(one)
 				if type(text) ~= "string" and type(text) ~= "number" then
 					error("batch: it returned a " .. type(text) .. "; it must return a text", 0)
 				end
@@ -71,32 +72,44 @@ return function(engine, tools)
 	end
 
 	-- What becomes of <alert>. Without a route function it stays as it is.
-	local function decide(id, route, batch, alert)
+	local function decide(route, batch, alert)
 		if not route then
-			return batched(id, batch, alert)
+			return batched(batch, alert)
 		elseif batch then
-			return batched(id, batch, call(id, route, alert))
+			return batched(batch, route(alert))
 		end
-		return call(id, route, alert)
+		return route(alert)
 	end
 
-	local function answer(id, route, batch, alert)
-		engine.answer(id, decide(id, route, batch, alert))
+	local function answer(id, ...)
+		engine.answer(id, call(id, decide, ...))
+	end
+
+	-- An error may be anything, and what makes a text of it is the operator's.
+	local function text_of(id, err)
+		if type(err) == "string" then
+			return err
+		end
+		local ok, text = pcall(call, id, tostring, err)
+		return ok and text or ("its error is a %s, and no text"):format(type(err))
 	end
 
 	-- One alert, or a wait for the next.
 	local function work(worker)
+		worker.id = nil -- whatever ended the last one
 		local id, route, batch, alert = engine.ask()
 		if not id then
-			idle:push(worker)
+			if not idle:push(worker) then
+				error("out of memory", 0) -- nobody would ring
+			end
 			tools.hear(worker.bell)
 			return
 		end
 		worker.id = id
-		router.wake() -- this one may wait: another goes on
+		pcall(router.wake) -- this one may wait: another goes on
 		local ok, err = pcall(answer, id, route, batch, alert)
 		if not ok then
-			engine.unanswered(id, tostring(err))
+			engine.unanswered(id, text_of(id, err))
 		end
 		worker.id = nil
 		tools.wake()

@@ -353,6 +353,62 @@ route__that_computes_for_ever__does_not_keep_a_worker() {
 	equal 1 "$(sinkctl s get mails)"
 }
 
+# Nor does a table of its own that computes when it is looked at.
+route__whose_table_computes_for_ever__does_not_keep_a_worker() {
+	sink
+	settings <<-'END'
+		local function loop() while true do end end
+		return { mailers = mailers, route_timeout = "100ms", summary = { wait = "100ms", batch = function() return "x" end },
+			route = function() return setmetatable({}, { __index = loop, __newindex = loop }) end }
+	END
+	haproxy_start h < <(proxy_text db "$s_port")
+	down db/s1
+	mails_come 1
+	haproxy_stop h USR1
+	equal 1 "$(sinkctl s get mails)"
+}
+
+# Errors that cannot be made a text left the worker with a question that was answered long ago, as one that hangs: after four of
+# them no function was called any more.
+route__whose_errors_are_no_texts__is_called_again() {
+	local i
+
+	sink
+	settings <<-'END'
+		local kinds = {
+			function() return setmetatable({}, { __tostring = function() error("worse") end }) end,
+			function() return setmetatable({}, { __tostring = function() return {} end }) end,
+			function() return setmetatable({}, { __tostring = function() while true do end end }) end,
+			function() return setmetatable({}, { __tostring = function() return "a text of its own" end }) end,
+			function() return nil end,
+		}
+		return { mailers = mailers, route_timeout = "2s", route = function(alert)
+			local kind = tonumber(alert.server:match("%d"))
+			if kind then
+				error(kinds[kind]())
+			end
+			alert.subject = "Routed"
+			return alert
+		end }
+	END
+	haproxy_start h < <(
+		alerts_backend db m
+		printf '\tserver %s 127.0.0.1:1\n' s1 s2 s3 s4 s5 well
+		alerts_mailers m "$s_port"
+	)
+	cli h "$(seq 5 | sed 's|.*|set server db/s& health down;|' | tr -d '\n')"
+	mails_come 5
+	for i in 1 2 3; do
+		log_comes "mailers: db/s$i: route: its error is a table, and no text; the alert goes as without it"
+	done
+	log_comes 'mailers: db/s4: route: a text of its own; the alert goes as without it'
+	log_comes 'mailers: db/s5: route: nil; the alert goes as without it'
+	down db/well
+	mails_come 6
+	mail 6 | grep -qx 'Subject: Routed' || fail "$(mail 6)"
+	! logged 'calls of the function' || fail "$(cat "$TMPDIR/h.out")"
+}
+
 # A function that makes no use of the rest of the process's time: all alerts of a storm pass through it.
 route__in_a_storm__loses_none() {
 	sink_start s --log "$TMPDIR/s.log"
