@@ -323,7 +323,9 @@ void engine_ask_tick(struct engine *e, uint64_t now_ms);
 uint64_t engine_ask_deadline(const struct engine *e);
 void engine_ask_free(struct engine *e);
 
-/* engine_rcpt.c. The place of <address> among the recipients of <p>; -1: none. */
+/* engine_rcpt.c. Are both one mailbox? The case of a domain does not matter. */
+bool engine_rcpt_same(const char *a, const char *b);
+/* The place of <address> among the recipients of <p>; -1: none. */
 int engine_rcpt_find(const struct engine_proxy *p, const char *address);
 /* The same, made if it is new: it takes the place of one that is neither the proxy's nor a rule's, and for whom nothing
  * waits, nor is to wait (<taken>). -1 with an <error>: NOMEM, or BOUND when all SMTP_CLIENT_RCPT_MAX are in use.

@@ -103,7 +103,7 @@ struct engine_limit *engine_limit_get(struct engine *e, const struct queue_ring 
 {
 	struct engine_limit *l;
 
-	for (l = e->limited; l && (l->ring != ring || strcmp(l->rcpt, rcpt)); l = l->next)
+	for (l = e->limited; l && (l->ring != ring || !engine_rcpt_same(l->rcpt, rcpt)); l = l->next)
 		;
 	if (!l) {
 		engine_limit_sweep(e, now_ms);

@@ -13,7 +13,7 @@
 
 _Static_assert(SMTP_CLIENT_RCPT_MAX <= QUEUE_RCPT_MAX, "a route has place for all recipients of a proxy");
 
-static bool engine_rcpt_same(const char *a, const char *b)
+bool engine_rcpt_same(const char *a, const char *b)
 {
 	const char *at = strrchr(a, '@');
 	size_t local = at ? (size_t)(at - a) : strlen(a);

@@ -499,6 +499,29 @@ static void engine_answer__a_limit__holds_for_recipients_that_come_again(void **
 	peer_free(p);
 }
 
+/* A domain in other letters was another recipient for the limit, once the first had lost its place. */
+static void engine_answer__a_limit__is_one_for_a_mailbox_whatever_the_case_of_its_domain(void **state)
+{
+	static const char *const to[] = { "c@example.com", "d@example.com", "c@Example.COM" };
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be;
+	int i;
+
+	(void)state;
+	p->proxy.limit_mails = 1;
+	p->proxy.limit_per_ms = 60000;
+	be = asking(p, 1);
+	for (i = 0; i < 3; i++) {
+		peer_raise(p, be, 1, to[i]);
+		assert_int_equal(reply(p, FIELDS("to", to[i])), MAILERS_OK);
+		peer_run(p);
+	}
+	assert_int_equal(p->nmails, 2);
+	peer_finish(p);
+	assert_int_equal(p->nmails, 3);
+	peer_free(p);
+}
+
 /* --- ends of the wait --- */
 
 static void engine_ask__over_a_bound__the_oldest_go_in_their_servers_order(void **state)
@@ -710,6 +733,7 @@ int main(void)
 		cmocka_unit_test(engine_answer__failover__all_mailers_or_none),
 		cmocka_unit_test(engine_answer__batch__is_the_hosts),
 		cmocka_unit_test(engine_answer__a_limit__holds_for_recipients_that_come_again),
+		cmocka_unit_test(engine_answer__a_limit__is_one_for_a_mailbox_whatever_the_case_of_its_domain),
 		cmocka_unit_test(engine_ask__over_a_bound__the_oldest_go_in_their_servers_order),
 		cmocka_unit_test(engine_ask__waits_for_too_long__goes_behind_those_before_it),
 		cmocka_unit_test(engine_ask__the_process_ends__nothing_is_lost_unsaid),
