@@ -8,13 +8,15 @@
  * folds, until one has taken up all that waits.
  *
  * Called by flight.c, by engine_route.c at the start, and by engine_rcpt.c for recipients that come later. One that no
- * route has any more is kept until its mails are out of the window, as its recipient may come again.
+ * route has any more is kept until its mails are out of the window, as its recipient may come again; of more than
+ * LIMIT_SPARE such the one whose last mail is the oldest is forgotten.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine_internal.h"
 
+#define LIMIT_SPARE   1000
 #define LIMIT_LOOK_MS 1000 /* mails on the way are looked at again; they may fail */
 
 struct engine_limit {
@@ -46,19 +48,37 @@ void engine_limit_free(struct engine *e)
 	}
 }
 
-/* Frees those that nobody has and that would let every mail pass. */
+/* When its last mail was accepted; 0 without one. */
+static uint64_t engine_limit_last(const struct engine_limit *l)
+{
+	return l->count ? l->times[(l->first + l->count - 1) % l->size] : 0;
+}
+
+static void engine_limit_unlink(struct engine_limit **at)
+{
+	struct engine_limit *l = *at;
+
+	*at = l->next;
+	engine_limit_end(l);
+}
+
+/* Frees those that nobody has and that would let every mail pass, and one if there are too many of the others. */
 static void engine_limit_sweep(struct engine *e, uint64_t now_ms)
 {
-	struct engine_limit **at = &e->limited, *l;
+	struct engine_limit **at = &e->limited, **oldest = NULL, *l;
+	size_t spare = 0;
 
 	while ((l = *at)) {
-		if (l->refs || (l->count && l->times[(l->first + l->count - 1) % l->size] + l->per_ms > now_ms)) {
-			at = &l->next;
+		if (!l->refs && (!l->count || engine_limit_last(l) + l->per_ms <= now_ms)) {
+			engine_limit_unlink(at);
 			continue;
 		}
-		*at = l->next;
-		engine_limit_end(l);
+		if (!l->refs && (!spare++ || engine_limit_last(l) <= engine_limit_last(*oldest)))
+			oldest = at;
+		at = &l->next;
 	}
+	if (spare > LIMIT_SPARE)
+		engine_limit_unlink(oldest);
 }
 
 static struct engine_limit *engine_limit_new(struct engine *e, const struct queue_ring *ring, const char *rcpt)

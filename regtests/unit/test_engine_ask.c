@@ -522,6 +522,37 @@ static void engine_answer__a_limit__is_one_for_a_mailbox_whatever_the_case_of_it
 	peer_free(p);
 }
 
+/* A function that invents an address for each alert had the engine remember all of them for as long as a limit's <per>. */
+static void engine_answer__limits_of_a_thousand_others__are_remembered_and_no_more(void **state)
+{
+	struct peer *p = peer_new(PEER_NEED);
+	struct engine_proxy *be;
+	char to[40] = "same@example.com";
+	int i;
+
+	(void)state;
+	p->proxy.limit_mails = 1;
+	p->proxy.limit_per_ms = 24 * 3600 * 1000;
+	be = asking(p, 1);
+	for (i = 0; i < 2200; i++) {
+		if (i)
+			snprintf(to, sizeof(to), i % 1100 ? "r%d@example.com" : "same@example.com", i);
+		peer_raise(p, be, 1, to);
+		assert_int_equal(reply(p, FIELDS("to", to)), MAILERS_OK);
+		peer_run(p);
+		if (i != 900)
+			continue;
+		peer_raise(p, be, 2, "over");
+		assert_int_equal(reply(p, FIELDS("to", "r1@example.com")), MAILERS_OK);
+		peer_run(p);
+		assert_int_equal(peer_took(p, NULL, NULL, "over"), 0);
+		engine_abandon(p->engine, 100, p->now);
+	}
+	assert_int_equal(peer_took(p, NULL, "same@example.com", NULL), 2);
+	assert_int_equal(p->nmails, 2200);
+	peer_free(p);
+}
+
 /* --- ends of the wait --- */
 
 static void engine_ask__over_a_bound__the_oldest_go_in_their_servers_order(void **state)
@@ -734,6 +765,7 @@ int main(void)
 		cmocka_unit_test(engine_answer__batch__is_the_hosts),
 		cmocka_unit_test(engine_answer__a_limit__holds_for_recipients_that_come_again),
 		cmocka_unit_test(engine_answer__a_limit__is_one_for_a_mailbox_whatever_the_case_of_its_domain),
+		cmocka_unit_test(engine_answer__limits_of_a_thousand_others__are_remembered_and_no_more),
 		cmocka_unit_test(engine_ask__over_a_bound__the_oldest_go_in_their_servers_order),
 		cmocka_unit_test(engine_ask__waits_for_too_long__goes_behind_those_before_it),
 		cmocka_unit_test(engine_ask__the_process_ends__nothing_is_lost_unsaid),
