@@ -34,6 +34,7 @@ struct walk_keys {
 };
 
 #define WALK_PLACES 2
+#define WALK_FUNCTIONS "haproxy-mailers.functions" /* registry: function -> reference */
 
 /* Takes the table on top of the stack, which is the value of <field>. */
 typedef bool walk_table_fn(struct walk *w, void *arg);
@@ -197,6 +198,30 @@ static bool walk_one(struct walk *w, struct setting_value *value)
 	return true;
 }
 
+/* A reference to the function on top of the stack, for as long as the state lives: the same for the same function, as
+ * proxies whose batch is one function share mails.
+ */
+static int walk_function(lua_State *L)
+{
+	int reference;
+
+	luaL_checkstack(L, 4, "functions");
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, WALK_FUNCTIONS);
+	lua_pushvalue(L, -2);
+	lua_rawget(L, -2);
+	reference = (int)lua_tointeger(L, -1);
+	lua_pop(L, 1);
+	if (!reference) {
+		lua_pushvalue(L, -2);
+		reference = luaL_ref(L, LUA_REGISTRYINDEX);
+		lua_pushvalue(L, -2);
+		lua_pushinteger(L, reference);
+		lua_rawset(L, -3);
+	}
+	lua_pop(L, 1);
+	return reference;
+}
+
 /* The value on top of the stack, for <field>. A secret is not even copied. */
 static bool walk_value(struct walk *w, const struct setting_field *field, struct setting_value *value)
 {
@@ -214,9 +239,8 @@ static bool walk_value(struct walk *w, const struct setting_field *field, struct
 		return field->type < SETTING_PATTERNS || walk_one(w, value);
 	}
 	if (type == LUA_TFUNCTION && (field->type == SETTING_FUNCTION || field->type == SETTING_BATCH)) {
-		lua_pushvalue(w->L, -1);
 		value->kind = SETTING_IS_FUNCTION;
-		value->number = luaL_ref(w->L, LUA_REGISTRYINDEX); /* for as long as the state lives */
+		value->number = walk_function(w->L);
 		return true;
 	}
 	if (type == LUA_TBOOLEAN) {

@@ -791,6 +791,28 @@ static void functions__of_all_scopes__are_those_of_the_most_particular(void **st
 	lua_close(L);
 }
 
+/* The function of two entries was two, so their proxies did not share mails. */
+static void functions__the_same_in_two_entries__is_one(void **state)
+{
+	lua_State *L = luaL_newstate();
+	char reason[SETTINGS_REASON_MAX];
+	struct settings *s = load_in(L, "local function f() return 1 end return { proxies = { p = { summary = { batch = f } }, "
+	                             "q = { summary = { wait = '1s', batch = f }, route = f }, "
+	                             "r = { summary = { batch = function() return 1 end } } } }", reason);
+	struct settings_functions p, q, r;
+
+	(void)state;
+	settings_functions(s, "p", &p);
+	settings_functions(s, "q", &q);
+	settings_functions(s, "r", &r);
+	assert_true(p.batch && p.batch == q.batch && q.route == q.batch && r.batch && r.batch != p.batch);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, p.batch);
+	lua_call(L, 0, 1);
+	assert_int_equal(lua_tointeger(L, -1), 1);
+	settings_free(s);
+	lua_close(L);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -817,6 +839,7 @@ int main(void)
 		cmocka_unit_test(memory__of_secrets__is_wiped),
 		cmocka_unit_test(summary__of_all_scopes__narrower_ones_count),
 		cmocka_unit_test(functions__of_all_scopes__are_those_of_the_most_particular),
+		cmocka_unit_test(functions__the_same_in_two_entries__is_one),
 	};
 
 	return cmocka_run_group_tests(tests, folder_make, folder_remove);
