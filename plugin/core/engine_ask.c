@@ -99,6 +99,15 @@ static void ask_overflow(struct engine *e, struct engine_proxy *p, uint64_t now_
 		e->asks.burst_first_ms = now_ms;
 }
 
+static void ask_tell(struct engine *e)
+{
+	if (!e->asks.burst)
+		return;
+	engine_log(e, ALERT_LEVEL_ERR, "mailers: route: %zu alert%s went as without it: too many wait for it, or for too "
+	           "long, or memory is short", e->asks.burst, e->asks.burst == 1 ? "" : "s");
+	e->asks.burst = 0;
+}
+
 /* ask_raise() for <ask> and those of its server before it. <tell>: as above. */
 static void ask_raise_through(struct engine *e, struct engine_ask *ask, bool tell, uint64_t now_ms)
 {
@@ -129,6 +138,8 @@ bool engine_ask_add(struct engine *e, struct engine_proxy *p, const struct engin
 		while ((first = ask_first(e, a->server)))
 			ask_raise_through(e, first, true, now_ms);
 		ask_overflow(e, p, now_ms);
+		if (engine_draining(e))
+			ask_tell(e); /* there may be no tick any more */
 		return false;
 	}
 	first = ask_first(e, a->server);
@@ -350,11 +361,8 @@ void engine_ask_tick(struct engine *e, uint64_t now_ms)
 		ask_raise_through(e, ask, true, now_ms);
 	while (now_ms >= e->asks.until_ms && !list_empty(&e->asks.all))
 		ask_raise_through(e, ask_of_all(e->asks.all.next), true, now_ms);
-	if (now_ms >= ask_burst_end(e)) {
-		engine_log(e, ALERT_LEVEL_ERR, "mailers: route: %zu alert%s went as without it: too many wait for it, or for too "
-		           "long, or memory is short", e->asks.burst, e->asks.burst == 1 ? "" : "s");
-		e->asks.burst = 0;
-	}
+	if (now_ms >= ask_burst_end(e) || engine_draining(e))
+		ask_tell(e);
 }
 
 uint64_t engine_ask_deadline(const struct engine *e)

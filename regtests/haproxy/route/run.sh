@@ -340,6 +340,19 @@ route__at_a_soft_stop__is_waited_for() {
 	mail 1 | grep -qx 'Subject: Routed' || fail "$(mail 1)"
 }
 
+# One that hangs used up the time for sending: what waited for it went to the log alone.
+route__that_hangs_at_a_soft_stop__leaves_time_to_send() {
+	sink
+	settings <<-'END'
+		return { mailers = mailers, drain = "4s", route_timeout = "60s", route = function() core.sleep(1000) end }
+	END
+	haproxy_start h < <(proxy_text db "$s_port")
+	cli h 'set server db/s1 health down; set server db/s1 health up'
+	haproxy_stop h USR1
+	equal 2 "$(sinkctl s get mails)" "$(cat "$TMPDIR/h.out")"
+	logged 'mailers: route: 2 alerts went as without it' || fail "$(cat "$TMPDIR/h.out")"
+}
+
 # A function that never returns does not keep a worker that is to go.
 route__that_computes_for_ever__does_not_keep_a_worker() {
 	sink
