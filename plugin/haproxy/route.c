@@ -72,26 +72,44 @@ static void route_push_function(lua_State *L, int reference)
 		lua_pushnil(L);
 }
 
-/* ask(): the number of the next question, the functions for it (nil: none) and the alert; nothing when there is none. */
+/* Protected: the functions for the question in the buffer (1), and its alert. */
+static int route_push_question(lua_State *L)
+{
+	const struct proxy *p;
+
+	route_push_alert(L, lua_touserdata(L, 1));
+	lua_getfield(L, -1, "proxy");
+	p = proxy_find(L, lua_tostring(L, -1));
+	route_push_function(L, p ? p->route : 0);
+	route_push_function(L, p ? p->batch : 0);
+	lua_pushvalue(L, 2);
+	return 3;
+}
+
+/* ask(): the number of the next question, the functions for it (nil: none) and the alert; nothing when there is none, or
+ * no memory for it.
+ */
 static int route_ask(lua_State *L)
 {
 	struct buffer *b = text_buffer(L);
-	struct engine *e = instance_lock();
-	uint64_t id = e ? engine_ask(e, b, instance_now()) : 0;
-	const struct proxy *p;
+	struct engine *e;
+	uint64_t id;
 
+	lua_pushcfunction(L, route_push_question);
+	lua_pushvalue(L, -2);
+	e = instance_lock();
+	id = e ? engine_ask(e, b, instance_now()) : 0;
 	instance_unlock();
 	if (!id)
 		return 0;
+	if (lua_pcall(L, 1, 3, 0) != LUA_OK) { /* nobody else will answer it */
+		e = instance_lock();
+		engine_answer_failed(e, id, "out of memory", instance_now());
+		instance_unlock();
+		return 0;
+	}
 	lua_pushinteger(L, (lua_Integer)id);
-	route_push_alert(L, b);
-	lua_getfield(L, -1, "proxy");
-	p = proxy_find(L, lua_tostring(L, -1));
-	lua_pop(L, 1);
-	route_push_function(L, p ? p->route : 0);
-	lua_insert(L, -2);
-	route_push_function(L, p ? p->batch : 0);
-	lua_insert(L, -2);
+	lua_insert(L, -4);
 	return 4;
 }
 
