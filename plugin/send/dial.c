@@ -68,36 +68,68 @@ static int dial_ip(const struct address *a)
 	return dial_to((struct sockaddr *)&in6, sizeof(in6));
 }
 
-static int dial_host(const struct address *a, char *reason)
+struct dial {
+	struct addrinfo *list, *next;
+	char name[ADDRESS_HOST_MAX + 1];
+};
+
+void dial_free(struct dial *rest)
+{
+	if (!rest)
+		return;
+	freeaddrinfo(rest->list);
+	free(rest);
+}
+
+int dial_next(struct dial *rest, char *reason)
+{
+	int fd = -1;
+
+	snprintf(reason, DIAL_REASON_SIZE, "%s: it has no other address", rest ? rest->name : "host");
+	while (rest && rest->next && fd < 0) {
+		const struct addrinfo *ai = rest->next;
+
+		rest->next = ai->ai_next;
+		fd = dial_to(ai->ai_addr, ai->ai_addrlen);
+		if (fd < 0)
+			snprintf(reason, DIAL_REASON_SIZE, "%s: %s", rest->name, strerror(errno));
+	}
+	return fd;
+}
+
+static int dial_host(const struct address *a, struct dial **rest, char *reason)
 {
 	static const int families[] = {
 		[ADDRESS_UNSPEC] = AF_UNSPEC, [ADDRESS_IPV4] = AF_INET, [ADDRESS_IPV6] = AF_INET6,
 	};
 	struct addrinfo hints = { .ai_family = families[a->host_family], .ai_socktype = SOCK_STREAM };
-	struct addrinfo *list, *ai;
+	struct dial *d = calloc(1, sizeof(*d));
 	char port[8];
-	int fd = -1, error;
+	int error;
 
-	snprintf(port, sizeof(port), "%u", a->port);
-	error = getaddrinfo(a->name, port, &hints, &list);
-	if (error) {
-		snprintf(reason, DIAL_REASON_SIZE, "%s: %s", a->name, gai_strerror(error));
+	if (!d) {
+		snprintf(reason, DIAL_REASON_SIZE, "out of memory");
 		return -1;
 	}
-	for (ai = list; ai && fd < 0; ai = ai->ai_next)
-		fd = dial_to(ai->ai_addr, ai->ai_addrlen);
-	error = errno;
-	freeaddrinfo(list);
-	if (fd < 0)
-		snprintf(reason, DIAL_REASON_SIZE, "%s: %s", a->name, strerror(error));
-	return fd;
+	snprintf(port, sizeof(port), "%u", a->port);
+	snprintf(d->name, sizeof(d->name), "%s", a->name);
+	error = getaddrinfo(a->name, port, &hints, &d->list);
+	if (error) {
+		snprintf(reason, DIAL_REASON_SIZE, "%s: %s", a->name, gai_strerror(error));
+		free(d);
+		return -1;
+	}
+	d->next = d->list;
+	*rest = d;
+	return dial_next(d, reason);
 }
 
-int dial(const char *address, char *reason)
+int dial(const char *address, struct dial **rest, char *reason)
 {
 	struct address a;
 	int fd;
 
+	*rest = NULL;
 	reason[0] = '\0';
 	if (address_parse(&a, address, ADDRESS_CLIENT | ADDRESS_MAY_HOST | ADDRESS_NEED_PORT | ADDRESS_STREAM_ONLY,
 	                  dial_getenv, NULL, reason, DIAL_REASON_SIZE))
@@ -113,7 +145,7 @@ int dial(const char *address, char *reason)
 		fd = dial_unix(&a);
 		break;
 	case ADDRESS_HOST:
-		return dial_host(&a, reason);
+		return dial_host(&a, rest, reason);
 	default:
 		snprintf(reason, DIAL_REASON_SIZE, "%s is nothing that this program can connect to", address);
 		return -1;

@@ -27,6 +27,7 @@ struct host_place {
 	struct host *host;
 	int slot, fd;
 	bool connecting;
+	struct dial *rest; /* what to try when that fails */
 };
 
 struct host {
@@ -52,6 +53,7 @@ static void host_place_free(struct host *h, struct host_place *p)
 	ev_io_stop(h->loop, &p->io);
 	if (p->fd >= 0)
 		close(p->fd);
+	dial_free(p->rest);
 	h->places[p->slot] = NULL;
 	engine_release(h->engine, p->slot, host_now());
 	free(p);
@@ -137,9 +139,18 @@ static void host_unreachable(struct host *h, const struct host_place *p, const c
 static void host_connected(struct host *h, struct host_place *p)
 {
 	int error = dial_outcome(p->fd);
+	char reason[DIAL_REASON_SIZE];
 
-	p->connecting = false;
 	ev_io_stop(h->loop, &p->io);
+	if (error && p->rest) { /* its host may have an address of the other kind */
+		close(p->fd);
+		p->fd = dial_next(p->rest, reason);
+		if (p->fd >= 0) {
+			host_place_watch(h, p, EV_WRITE);
+			return;
+		}
+	}
+	p->connecting = false;
 	if (error)
 		host_unreachable(h, p, strerror(error));
 	else
@@ -155,7 +166,8 @@ static void host_place_ready(struct ev_loop *loop, struct ev_io *io, int events)
 	(void)events;
 	if (p->connecting)
 		host_connected(h, p);
-	host_place_run(h, p);
+	if (!p->connecting)
+		host_place_run(h, p);
 	host_wake(h);
 }
 
@@ -196,7 +208,7 @@ static void host_open(struct host *h, int slot)
 		engine_release(h->engine, slot, host_now());
 		return;
 	}
-	p->fd = dial(engine_address(h->engine, slot), reason);
+	p->fd = dial(engine_address(h->engine, slot), &p->rest, reason);
 	if (p->fd < 0) {
 		host_unreachable(h, p, reason);
 		host_place_free(h, p);

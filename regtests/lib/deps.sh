@@ -11,7 +11,7 @@ set -u
 PACKAGES="
 	gcc make clang pkg-config dpkg-dev debian-archive-keyring
 	lua5.3 liblua5.3-dev lua5.4 liblua5.4-dev
-	libcmocka-dev libev-dev libssl-dev libpcre2-dev zlib1g-dev
+	libcmocka-dev libnss-wrapper libev-dev libssl-dev libpcre2-dev zlib1g-dev
 	openssl varnish postfix python3-aiosmtpd mandoc
 "
 POLICY=/usr/sbin/policy-rc.d

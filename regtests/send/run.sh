@@ -87,6 +87,19 @@ send__no_smtp__is_a_protocol_error() {
 	mailers_send 76 --address "127.0.0.1:$s_port" --to ops@example.org
 }
 
+# Of a host name with two addresses the second was not tried when the first refused, as ::1 does for many a "localhost".
+send__a_host_name_of_two_addresses__is_reached_by_the_second() {
+	local hosts=$TMPDIR/hosts
+
+	sink
+	printf '127.0.0.%d two.example.org\n' 2 1 > "$hosts"
+	LD_PRELOAD=libnss_wrapper.so NSS_WRAPPER_HOSTS=$hosts mailers_send 0 --address "two.example.org:$s_port" --to ops@example.org
+	equal 1 "$(sinkctl s get mails)"
+	printf '127.0.0.%d two.example.org\n' 2 3 > "$hosts"
+	LD_PRELOAD=libnss_wrapper.so NSS_WRAPPER_HOSTS=$hosts mailers_send 68 --address "two.example.org:$s_port" --to ops@example.org
+	has "$out$err" 'Connection refused'
+}
+
 send__host_names_ipv6_unix_abns__are_dialled() {
 	local address
 
