@@ -273,7 +273,7 @@ void engine_status_json(const struct engine *e, struct buffer *out, uint64_t now
 
 /* --- alerts about which the host is asked (engine_ask.c, engine_answer.c) --- */
 
-/* An alert of a proxy with <ask_ms> waits until the host has said what becomes of it, which is final: the rules come before.
+/* An alert of a proxy with <ask_ms> waits until the host has said what becomes of it, finally: the rules come before.
  * Those of one server are asked about one after the other, so that their order stays; those of others at the same
  * time, ENGINE_ASKED at the most. One about which nothing is said in time, that is over a bound of what waits (the engine's
  * limits), that waits for its turn for longer than ENGINE_ASK_WAIT_MS, or whose answer is no good, goes as its rules say;
@@ -282,8 +282,8 @@ void engine_status_json(const struct engine *e, struct buffer *out, uint64_t now
  *   wait: engine_ask() -> asked: engine_answer(), engine_answer_failed(), or its time is over
  *
  * Fields go to and fro as runs of "name\0value\0". A question has those of template.h that are not empty, and
- * subject, body, to, cc and mailer (one of each of them) as they would be without the host. An answer has the same, one of which
- * is missing is empty; subject, body and text are then as without the host, cc is none, mailer all. It may have
+ * subject, body, to and cc as they would be without the host, and mailer once for each of them. An answer has the same. One
+ * that is missing is empty: subject, body and text are then as without the host, cc is none, mailer all. It may have
  * header ("Name: value", see message.h) any number of times, and batch.
  */
 /* Appends the next question to <out>. Returns its number, which is never used again; 0 when there is none now: ask again

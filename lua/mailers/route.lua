@@ -1,9 +1,10 @@
 -- route - calls the functions of the settings file, `route` and `batch` of a summary, for the alerts that wait for them.
 --
--- They are the operator's and may wait (a webhook), fail, or never come back. So each call runs in a task of its own, several at
--- a time; which alert is next, and how long it may take, is the engine's. A call that is late is told nothing: the engine has sent its alert by then, and
--- nobody waits for what it returns. Its task is counted as stuck until it comes back. While too many are, none is called
--- any more and all alerts go at once: a chat server that hangs holds up a handful of mails, not all.
+-- They are the operator's and may wait (a webhook), fail, or never come back. So each call runs in a task of its own,
+-- several at a time; which alert is next, and how long it may take, is the engine's. A call that is late is told nothing:
+-- the engine has sent its alert by then, and nobody waits for what it returns. Its task is counted as stuck until it comes
+-- back. While too many are, none is called any more and all alerts go at once: a chat server that hangs holds up a handful
+-- of mails, not all.
 --
 -- Tasks are preempted anywhere, so the tables here have fixed places that are set one by one, and are never counted up.
 local WORKERS = 16   -- as many as the engine asks about at a time
@@ -39,8 +40,8 @@ return function(engine, tools)
 		return coroutine ~= nil and worker.task ~= nil and coroutine.status(worker.task) == "dead"
 	end
 
-	-- Calls a function for question <id>, one of the operator's or one that looks at what those returned: a metamethod is theirs
-	-- too. One that computes is left when nobody waits any more.
+	-- Calls a function for question <id>, one of the operator's or one that looks at what those returned: a metamethod
+	-- is theirs too. One that computes is left when nobody waits any more.
 	local function call(id, fn, ...)
 		local co = engine.coroutine(fn)
 		local function go_on(how, ...)

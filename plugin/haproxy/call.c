@@ -1,11 +1,11 @@
 /*
  * call - see call.h. HAProxy takes a task that computes from its thread again and again, but never ends it, nor does it stop
- * while one does: a function with an endless loop would hold up each reload. HAProxy's hook for that cannot be had instead of, as it is set
- * anew whenever a task goes on. But a coroutine below the task's has a hook of its own, and can be left.
+ * while one does: a function with an endless loop would hold up each reload. HAProxy's hook cannot be replaced, as it is
+ * set anew whenever a task goes on. But a coroutine below the task's has a hook of its own, and can be left.
  *
- * HAProxy's API finds the task in the coroutine's extra space, as with HAProxy's own coroutine.create(). When it is to wait, it
- * notes in the task when to wake it, and yields: not to HAProxy, but to us. So the task has to yield right then, before another instruction
- * of its own runs, as the note would be lost if HAProxy interrupted it there. That is why go_on() is C.
+ * HAProxy's API finds the task in the coroutine's extra space, as with HAProxy's own coroutine.create(). When it is to wait,
+ * it notes in the task when to wake it, and yields: not to HAProxy, but to us. So the task has to yield right then, before
+ * another instruction of its own runs, as the note would be lost if HAProxy interrupted it there. That is why go_on() is C.
  *
  * Called by lua/mailers/route.lua.
  */
