@@ -35,7 +35,8 @@ down() {
 }
 
 # Names of servers, one a line, in the order of sort:
-raised() { sed -n 's/.*Server be\/\(s[0-9]*\) is DOWN, changed from CLI\. .*/\1/p' "$TMPDIR/h.heard" | sort -u; }
+# HAProxy's messages may stand in one line: Debian 13's C library writes them in pieces of 128 bytes, and others' come in between.
+raised() { grep -o 'Server be/s[0-9]* is DOWN, changed from CLI\. ' "$TMPDIR/h.heard" | sed 's,.*/\(s[0-9]*\) .*,\1,' | sort -u; }
 delivered() { awk -F '\t' '{ print $6 }' "$TMPDIR/$1.log" | sed -n 's/.*Server be\/\(s[0-9]*\) is DOWN.*/\1/p' | sort -u; }
 given_up() { sed -n 's/^.*mailers: .*\(given up\|abandoned\).*Server be\/\(s[0-9]*\) is DOWN.*/\2/p' "$TMPDIR/h.heard" | sort -u; }
 
